@@ -1,0 +1,1 @@
+"""The words people type, one file each; no Slack, no SQL."""

@@ -1,0 +1,1 @@
+"""What stays true when Slack is down: files, steps, records."""

@@ -1,0 +1,96 @@
+"""Who may do what: roles and grants in maint.yaml. Nothing is granted to nobody."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pydantic import Field
+
+from runbooks.spec.model import Spec
+
+#: The channel of a direct message with the bot; only a grant that names it allows it.
+DIRECT = "direct"
+#: Whoever runs `maint` at the terminal can already read its settings and its database.
+TERMINAL = "terminal"
+
+
+class Role(Spec):
+    """People by Slack user id (`U…`, `W…`), usergroup (`@handle` or `S…`) or e-mail."""
+
+    members: tuple[str, ...] = Field(strict=False, min_length=1)
+
+
+class Grant(Spec):
+    """A role may use these commands or runbooks, on targets of these environments, from these channels.
+
+    Names may end in `*`. `channels: ['*']` is every channel that Maint is in, but no direct message.
+    """
+
+    role: str
+    commands: tuple[str, ...] = Field(default=(), strict=False)
+    runbooks: tuple[str, ...] = Field(default=(), strict=False)
+    environments: tuple[str, ...] = Field(default=("*",), strict=False)
+    channels: tuple[str, ...] = Field(default=("*",), strict=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a request came from: the channel's id and its names in maint.yaml and in Slack."""
+
+    id: str
+    names: frozenset[str] = frozenset()
+    direct: bool = False
+
+
+def _allows(patterns: tuple[str, ...], name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _allows_place(patterns: tuple[str, ...], place: Place) -> bool:
+    if place.direct:
+        return DIRECT in patterns
+    return any(_allows(patterns, name) for name in {place.id, *place.names})
+
+
+class Access:
+    """The grants of one person, as their roles are at this moment."""
+
+    def __init__(self, roles: frozenset[str], grants: tuple[Grant, ...], place: Place) -> None:
+        self.roles = roles
+        self._place = place
+        self._grants = tuple(grant for grant in grants if grant.role in roles)
+
+    @property
+    def grants(self) -> tuple[Grant, ...]:
+        """What the person was granted, anywhere."""
+        return self._grants
+
+    def may_use(self, command: str) -> bool:
+        """Whether the command is granted here, on targets of at least one environment."""
+        return any(
+            _allows(grant.commands, command) and _allows_place(grant.channels, self._place)
+            for grant in self._grants
+        )
+
+    def may_touch(self, command: str, environment: str) -> bool:
+        """Whether the command is granted here, on targets of that environment."""
+        return any(
+            _allows(grant.commands, command)
+            and _allows(grant.environments, environment)
+            and _allows_place(grant.channels, self._place)
+            for grant in self._grants
+        )
+
+    def may_run(self, runbook: str, environment: str) -> bool:
+        """Whether the runbook is granted here, on targets of that environment."""
+        return any(
+            _allows(grant.runbooks, runbook)
+            and _allows(grant.environments, environment)
+            and _allows_place(grant.channels, self._place)
+            for grant in self._grants
+        )
+
+
+def terminal_access() -> Access:
+    """Everything: the terminal's user holds the settings and the database anyway."""
+    everything = Grant(role=TERMINAL, commands=("*",), runbooks=("*",))
+    return Access(frozenset({TERMINAL}), (everything,), Place(id=TERMINAL))

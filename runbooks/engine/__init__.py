@@ -1,0 +1,1 @@
+"""What runs steps, and how."""

@@ -1,0 +1,1 @@
+"""The database: schema, queries, migrations. The only place that knows SQL."""

@@ -1,0 +1,1 @@
+"""What a runbook file may say."""

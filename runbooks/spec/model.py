@@ -1,0 +1,47 @@
+"""What every file-shaped model shares: strict types, no unknown keys, frozen."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Spec(BaseModel):
+    """A part of a file that people write. Its fields are the YAML keys."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def parse_duration(value: Any) -> Any:
+    """`500ms`, `10s`, `5m`, `1h30m`, `7d`, `2w` as a timedelta; raises ValueError for other words."""
+    if isinstance(value, timedelta):
+        return value
+    parts = _DURATION.findall(value) if isinstance(value, str) else []
+    if not parts or "".join(number + unit for number, unit in parts) != value:
+        raise ValueError("a duration is a number and a unit: 500ms, 10s, 5m, 1h30m, 7d, 2w")
+    return timedelta(seconds=sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts))
+
+
+def show_duration(value: timedelta) -> str:
+    """The shortest exact way to write it: `1h30m`, `10s`, `500ms`."""
+    rest = round(value.total_seconds() * 1000)
+    words = []
+    for unit in ("w", "d", "h", "m", "s", "ms"):
+        size = round(_UNIT_SECONDS[unit] * 1000)
+        count, rest = divmod(rest, size)
+        if count:
+            words.append(f"{count}{unit}")
+    return "".join(words) or "0s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$", "examples": ["10s", "5m"]}
+    ),
+]

@@ -1,0 +1,64 @@
+"""What a step may use while it runs: the other targets, the time, its last values, shared connections."""
+
+import asyncio
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self, TypeVar
+
+from runbooks.steps.step import Value
+from runbooks.targets import TargetBase
+
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The values of a step's last measurement, and when it was taken (UTC)."""
+
+    at: datetime
+    values: Mapping[str, Value]
+
+
+class Connections:
+    """Connections that the steps of one report share: each opened once, by the first that asks.
+
+    Everybody who asks for a connection that could not be opened gets the same error. A step that is
+    cancelled while it waits does not take the connection from the others.
+    """
+
+    def __init__(self) -> None:
+        self._opening: dict[Hashable, asyncio.Task[Any]] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._opening.values():
+            task.cancel()
+        await asyncio.gather(*self._opening.values(), return_exceptions=True)
+        await self._stack.aclose()
+
+    async def get(self, key: Hashable, open_: Callable[[], AbstractAsyncContextManager[T]]) -> T:
+        """The connection of that key; `open_` is called only for the first who asks."""
+        if key not in self._opening:
+            self._opening[key] = asyncio.create_task(self._stack.enter_async_context(open_()))
+        result: T = await asyncio.shield(self._opening[key])
+        return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Handed to `measure`. `previous` is this very row's last measurement, when there was one."""
+
+    targets: Mapping[str, TargetBase]
+    connections: Connections
+    now: Callable[[], datetime] = utc_now
+    previous: Previous | None = None

@@ -1,0 +1,78 @@
+"""What a step is: a model whose fields are YAML keys, with declared outputs and thresholds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from pydantic import Field, field_validator
+
+from runbooks.spec.model import Duration, Spec, parse_duration
+from runbooks.status import Status
+from runbooks.steps.thresholds import Condition, Thresholds
+from runbooks.targets import TargetBase
+
+if TYPE_CHECKING:
+    from runbooks.steps.reach import Reach
+
+Value = float | str | None
+TargetT = TypeVar("TargetT", bound=TargetBase)
+
+#: `target: '*'` is every target of the type that the step needs.
+EVERY = "*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """One value that a step measures. `unit` is `ms`, `s`, `%`, `bytes`, `days`, `/s`, or empty (a count)."""
+
+    title: str
+    unit: str = ""
+    number: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a step saw. Thresholds are judged by the caller; `findings` are facts the step itself judges
+    (refused, not found, expired), worst first in the report."""
+
+    values: Mapping[str, Value] = field(default_factory=dict)
+    summary: str = ""  # a few words beside the headline value: "primary, 3 idle in transaction"
+    findings: tuple[tuple[Status, str], ...] = ()
+    details: tuple[str, ...] = ()  # lines for the thread
+    skipped: str = ""  # why there is nothing to judge
+
+
+class Check(Spec, Generic[TargetT]):
+    """A step that only reads. A subclass is one step kind: its fields are the YAML keys.
+
+    `measure` raises StepError when it cannot measure; the caller gives it `timeout`, and turns every
+    failure into `unknown` for this one row.
+    """
+
+    kind: ClassVar[str]  # "http.probe"
+    title: ClassVar[str]  # "HTTP probe", for help and rows
+    needs: ClassVar[type[TargetBase]]
+    outputs: ClassVar[Mapping[str, Output]]
+    headline: ClassVar[str]  # the output that a row shows, and that `warning: {above: 80}` means
+
+    target: str = EVERY
+    timeout: Duration = Field(default=parse_duration("10s"))
+    warning: Thresholds = Field(default_factory=dict)
+    critical: Thresholds = Field(default_factory=dict)
+
+    def applies_to(self, target: TargetT) -> bool:  # noqa: ARG002 - a hook; most steps fit every target
+        """Whether this step has something to look at there (`host.service` needs units to be named)."""
+        return True
+
+    async def measure(self, target: TargetT, reach: "Reach") -> Measured:
+        """Looks, and says what it saw."""
+        raise NotImplementedError
+
+    @field_validator("warning", "critical", mode="after")
+    @classmethod
+    def _names_outputs(cls, thresholds: dict[str, Condition]) -> dict[str, Condition]:
+        named = {name or cls.headline: condition for name, condition in thresholds.items()}
+        for name in named:
+            if name not in cls.outputs:
+                raise ValueError(f"{cls.kind} has no output {name!r}; it has {', '.join(cls.outputs)}")
+        return named

