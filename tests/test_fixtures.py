@@ -24,20 +24,20 @@ def test_both_databases_are_offered(database_url: str) -> None:
     assert database_url.startswith(("sqlite:///", "postgresql://"))
 
 
-def test_a_step_that_blocks_the_loop_is_seen(pytester: pytest.Pytester) -> None:
+def test_a_test_that_blocks_the_loop_fails(pytester: pytest.Pytester) -> None:
     """A test whose coroutine blocks the event loop fails, whatever it asserts."""
     pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text())
     pytester.makeini(
-        "[pytest]
-asyncio_mode=auto
-asyncio_debug=true
-asyncio_default_fixture_loop_scope=function
-"
-        "markers=debian(program): x
-"
-    )
-        "[pytest]\nasyncio_mode=auto\nasyncio_debug=true\nasyncio_default_fixture_loop_scope=function\nmarkers=debian(p): x\n"
+        """
+        [pytest]
+        asyncio_mode=auto
+        asyncio_debug=true
+        asyncio_default_fixture_loop_scope=function
+        markers=debian(program): x
+        """
     )
     pytester.makepyfile("import time\nasync def test_it():\n    time.sleep(0.7)\n")
+
     result = pytester.runpytest_subprocess("-p", "no:xdist")
+
     assert result.parseoutcomes()["errors"] == 1
