@@ -34,10 +34,11 @@ class Grant(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a request came from: the channel's id and its names in maint.yaml and in Slack."""
+    """Where a request came from: the channel's id, its name in Slack, and its names in maint.yaml."""
 
     id: str
-    names: frozenset[str] = frozenset()
+    name: str = ""
+    aliases: frozenset[str] = frozenset()
     direct: bool = False
 
 
@@ -48,7 +49,7 @@ def _allows(patterns: tuple[str, ...], name: str) -> bool:
 def _allows_place(patterns: tuple[str, ...], place: Place) -> bool:
     if place.direct:
         return DIRECT in patterns
-    return any(_allows(patterns, name) for name in {place.id, *place.names})
+    return any(_allows(patterns, name) for name in {place.id, *place.aliases})
 
 
 class Access:
@@ -70,6 +71,10 @@ class Access:
             _allows(grant.commands, command) and _allows_place(grant.channels, self._place)
             for grant in self._grants
         )
+
+    def may_use_elsewhere(self, command: str) -> bool:
+        """Whether the command is granted in some channel."""
+        return any(_allows(grant.commands, command) for grant in self._grants)
 
     def may_touch(self, command: str, environment: str) -> bool:
         """Whether the command is granted here, on targets of that environment."""

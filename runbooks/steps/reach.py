@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Hashable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
@@ -11,6 +11,9 @@ from runbooks.steps.step import Value
 from runbooks.targets import TargetBase
 
 T = TypeVar("T")
+
+#: Seconds that the far ends get to say goodbye.
+LONGEST_CLOSE = 5.0
 
 
 def utc_now() -> datetime:
@@ -44,7 +47,9 @@ class Connections:
         for task in self._opening.values():
             task.cancel()
         await asyncio.gather(*self._opening.values(), return_exceptions=True)
-        await self._stack.aclose()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_CLOSE):
+                await self._stack.aclose()
 
     async def get(self, key: Hashable, open_: Callable[[], AbstractAsyncContextManager[T]]) -> T:
         """The connection of that key; `open_` is called only for the first who asks."""

@@ -1,0 +1,47 @@
+# One command each; `make` alone lists them. Sets up what it needs by itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# uv from the PATH, else one that pip puts into .uv (works on Debian's externally managed Python too).
+UV := $(shell command -v uv || echo .uv/bin/uv)
+PYTEST_WORKERS ?= 2
+export UV_PYTHON_DOWNLOADS ?= never
+
+.uv/bin/uv:
+	python3 -m pip install --quiet --disable-pip-version-check --target .uv 'uv>=0.8'
+
+.venv/.ready: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
+	$(UV) sync --quiet --locked --all-extras
+	@touch $@
+
+.PHONY: help
+help: ## List what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 22
+
+.PHONY: setup
+setup: .venv/.ready ## Install everything into .venv
+
+.PHONY: run
+run: .venv/.ready ## Start the bot from maint.yaml
+	.venv/bin/maint serve
+
+.PHONY: test
+test: lint ## Check and test everything, as CI does
+	.venv/bin/pytest -n $(PYTEST_WORKERS)
+
+.PHONY: lint
+lint: .venv/.ready ## Check style, types and the direction of imports
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+.PHONY: format
+format: .venv/.ready ## Format the code
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+.PHONY: bench
+bench: .venv/.ready ## Measure against the named limits, and print a table
+	.venv/bin/python -m benchmarks

@@ -1,0 +1,153 @@
+"""The `maint` program."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bot import __version__
+from commands import COMMANDS
+from commands.command import Command
+from runbooks.errors import ConfigError, MaintError
+
+#: Exit codes: 2 is for what was typed or configured wrongly, 1 for what could not be done.
+EXIT_FAILED, EXIT_WRONG = 1, 2
+
+
+class MaintGroup(click.Group):
+    """Names the nearest command for one that there is not, and shows our errors as one line."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from commands.words import nearest
+
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            meant = nearest(args[0], self.list_commands(ctx))
+            if meant:
+                error.message += f" Did you mean {meant}?"
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            for fault in error.faults:
+                click.echo(str(fault), err=True)
+            count = len(error.faults)
+            click.echo(f"{count} fault{'s' if count > 1 else ''}. Nothing was started.", err=True)
+            ctx.exit(EXIT_WRONG)
+        except MaintError as error:
+            click.echo(f"maint: {error}", err=True)
+            ctx.exit(EXIT_FAILED)
+
+
+@click.group(cls=MaintGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="maint")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="MAINT_CONFIG",
+    default=Path("maint.yaml"),
+    show_default=True,
+    help="The settings file (also MAINT_CONFIG).",
+)
+@click.pass_context
+def main(ctx: click.Context, config: Path) -> None:
+    """Maint runs a team's maintenance runbooks, from Slack and from here."""
+    ctx.obj = config
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+@click.option("--admin", "admins", multiple=True, metavar="U…", help="A Slack user id that may do everything.")
+@click.option("--channel", "channels", multiple=True, metavar="NAME=C…", help="A channel's id, and our name for it.")
+def init(folder: Path, admins: tuple[str, ...], channels: tuple[str, ...]) -> None:
+    """Write a commented maint.yaml into FOLDER, never over an existing one."""
+    from bot.starter import write_starter
+
+    path = write_starter(folder, admins, channels)
+    click.echo(f"Wrote {path}. Look through it, then: maint --config {path} check")
+
+
+@main.command()
+@click.option("--http", "public_url", metavar="URL", help="For signed HTTP requests to this public address.")
+def manifest(public_url: str | None) -> None:
+    """Print the Slack app's manifest (Socket Mode, or --http)."""
+    from bot.slack.manifest import manifest_json
+
+    if public_url is not None and not public_url.startswith("https://"):
+        raise click.UsageError("Slack sends requests only to an address that starts with https://")
+    click.echo(manifest_json(public_url))
+
+
+@main.command()
+@click.pass_obj
+def check(config: Path) -> None:
+    """Check maint.yaml and every runbook; print every fault with file, line and column."""
+    from bot.settings import load_settings
+
+    loaded = load_settings(config, os.environ)
+    settings = loaded.settings
+    click.echo(
+        f"{config}: fine. {len(settings.targets)} targets, {len(settings.roles)} roles, "
+        f"{len(loaded.runbooks)} runbooks."
+    )
+
+
+@main.command()
+@click.pass_obj
+def migrate(config: Path) -> None:
+    """Bring the database up to date, and say what was done."""
+    from bot.app import migrate_database
+
+    applied = migrate_database(config, os.environ)
+    click.echo(f"Applied: {', '.join(applied)}" if applied else "The database is up to date.")
+
+
+@main.command()
+@click.pass_obj
+def serve(config: Path) -> None:
+    """Connect to Slack and answer, until SIGTERM or Ctrl-C."""
+    from bot.app import serve as run
+
+    sys.exit(asyncio.run(run(config, os.environ)))
+
+
+def _at_terminal(command: Command) -> click.Command:
+    """A command of the registry as a sub-command here."""
+
+    @click.command(
+        name=command.word,
+        help=f"{command.summary}.\n\n{command.about}",
+        epilog="  ".join(f"maint {typed}: {effect}." for typed, effect in command.examples),
+    )
+    @click.argument("words", nargs=-1, metavar=command.usage or "")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+    @click.option("--verbose", "-v", is_flag=True, help="Print the details too.")
+    @click.pass_obj
+    def run(config: Path, words: tuple[str, ...], as_json: bool, verbose: bool) -> None:
+        from bot.app import run_at_terminal
+
+        sys.exit(
+            asyncio.run(
+                run_at_terminal(
+                    config, os.environ, (command.word, *words), as_json=as_json, verbose=verbose
+                )
+            )
+        )
+
+    return run
+
+
+for _command in COMMANDS.values():
+    main.add_command(_at_terminal(_command))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Logs: one event, one line, with the correlation id, and no secret in it."""
+
+import logging
+import re
+import sys
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from runbooks.scrub import Scrubber
+
+#: What could forge a second line, or make a terminal do something.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|\n")
+
+
+def _one_line(text: str) -> str:
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def _clean(value: object, scrub: Scrubber, lines: bool) -> object:
+    if isinstance(value, str):
+        text = scrub(value)
+        return text if lines else _one_line(text)
+    if isinstance(value, dict):
+        return {key: _clean(item, scrub, lines) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(item, scrub, lines) for item in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _clean(str(value), scrub, lines)
+
+
+def set_up_logs(scrub: Scrubber, form: str, level: str, stream: TextIO = sys.stderr) -> None:
+    """Sends our events and those of the libraries to `stream`, as JSON lines or for a person to read.
+
+    `form` is `json`, `console`, or `auto`: console on a terminal, else JSON.
+    """
+    console = form == "console" or (form == "auto" and stream.isatty())
+
+    def cleaned(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        # A trace has many lines. JSON escapes them; on a console people want to read them.
+        return {key: _clean(value, scrub, lines=key == "exception") for key, value in event.items()}
+
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name if not console else _nothing,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        cleaned,
+    ]
+    draw: Processor = (
+        structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        if console
+        else structlog.processors.JSONRenderer(ensure_ascii=True)
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, draw],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # These say what they do with every request; what they could not do still comes through.
+    for noisy in ("slack_bolt", "slack_sdk", "httpx", "httpcore", "asyncssh", "alembic"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _nothing(_: WrappedLogger, __: str, event: EventDict) -> Any:
+    return event

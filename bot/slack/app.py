@@ -1,0 +1,67 @@
+"""Makes the Bolt app, and finds out who we are to Slack."""
+
+import logging
+from dataclasses import dataclass
+
+import aiohttp
+from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.manifest import BOT_SCOPES
+from runbooks.errors import SlackError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bot:
+    """Who we are to Slack. `missing_scopes` were not granted when the app was installed."""
+
+    team: str
+    team_name: str
+    user: str
+    id: str
+    missing_scopes: tuple[str, ...]
+
+
+async def who_are_we(web: AsyncWebClient) -> Bot:
+    """Asks Slack about our token. Raises SlackError with what to do when it is refused."""
+    try:
+        answer = await web.auth_test()
+    except SlackApiError as error:
+        raise SlackError(
+            f"Slack refused SLACK_BOT_TOKEN: {error.response.get('error', 'no reason given')}. "
+            "It is the xoxb-… Bot User OAuth Token under OAuth & Permissions, after installing the app."
+        ) from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise SlackError(f"Slack cannot be reached at {web.base_url}: {type(error).__name__}") from error
+    granted = answer.headers.get("x-oauth-scopes", "")
+    missing = sorted(set(BOT_SCOPES) - {scope.strip() for scope in granted.split(",")}) if granted else []
+    return Bot(
+        team=str(answer["team_id"]),
+        team_name=str(answer.get("team", "")),
+        user=str(answer["user_id"]),
+        id=str(answer.get("bot_id", "")),
+        missing_scopes=tuple(missing),
+    )
+
+
+def make_app(web: AsyncWebClient, bot: Bot, signing_secret: str) -> AsyncApp:
+    """A Bolt app on our client. Its listeners only acknowledge, so it answers as soon as they return."""
+
+    async def authorize() -> AuthorizeResult:
+        # Known since the start: Bolt's own way asks Slack again, and makes a new client for each request.
+        return AuthorizeResult(
+            enterprise_id=None, team_id=bot.team, bot_user_id=bot.user, bot_id=bot.id, bot_token=web.token
+        )
+
+    return AsyncApp(
+        logger=logging.getLogger("slack_bolt"),
+        client=web,
+        authorize=authorize,
+        signing_secret=signing_secret,
+        # bot/http.py has checked a request's signature before Bolt sees it, and strictly.
+        request_verification_enabled=False,
+        process_before_response=True,
+        raise_error_for_unhandled_request=False,
+    )

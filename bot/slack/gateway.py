@@ -1,0 +1,201 @@
+"""The way in from Slack: acknowledge, identify, authorise, record, hand over. Nothing here works.
+
+A listener only acknowledges and puts the request into a queue; a few workers identify the person, record
+the request and start what was asked. So a slow Slack, database or target never costs the three seconds
+that Slack gives.
+"""
+
+import asyncio
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.context.ack.async_ack import AsyncAck
+
+from bot.slack.people import People
+from bot.slack.publisher import Card, Destination, Publisher
+from bot.slack.throttle import Throttle
+from commands.command import Actor, ActorKind, Request
+from commands.dispatch import Admission, Dispatcher, message
+from commands.reply import Reply
+from runbooks.access import Access, Grant, Place
+from runbooks.errors import Refused, SlackError
+from runbooks.ids import new_id
+
+log = structlog.get_logger()
+
+COMMAND = "/maint"
+#: Requests that may wait to be looked at; more than that is a flood, and is answered at once.
+LONGEST_QUEUE = 1000
+WORKERS = 8
+#: Seconds for telling people that their request was interrupted.
+LAST_WORD = 3.0
+NOBODY = Access(frozenset(), (), Place(id=""))
+
+
+@dataclass(frozen=True)
+class _Envelope:
+    """A slash command as Slack delivered it."""
+
+    body: Mapping[str, Any]
+    correlation: str
+
+    @property
+    def person(self) -> str:
+        return f"{self.body.get('team_id', '')}/{self.body.get('user_id', '')}"
+
+    @property
+    def destination(self) -> Destination:
+        return Destination(
+            channel=str(self.body.get("channel_id", "")), response_url=str(self.body.get("response_url", ""))
+        )
+
+
+class Gateway:
+    """Takes slash commands from Bolt and carries them out."""
+
+    def __init__(
+        self,
+        *,
+        dispatcher: Dispatcher,
+        people: People,
+        publisher: Publisher,
+        throttle: Throttle,
+        grants: tuple[Grant, ...],
+        channels: Mapping[str, str],
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._people = people
+        self._publisher = publisher
+        self._throttle = throttle
+        self._grants = grants
+        self._channels = channels
+        self._queue: asyncio.Queue[_Envelope] = asyncio.Queue(LONGEST_QUEUE)
+        self._workers: list[asyncio.Task[None]] = []
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def listen(self, app: AsyncApp) -> None:
+        """Registers what the bot answers to."""
+        app.command(COMMAND)(self._on_command)
+
+    def start(self) -> None:
+        """Starts the workers, in the running event loop."""
+        self._workers = [asyncio.create_task(self._work()) for _ in range(WORKERS)]
+
+    async def drain(self, seconds: float) -> bool:
+        """Lets everything that was acknowledged come to its end; False if that took too long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._queue.join()
+                while self._under_way:
+                    await asyncio.wait(self._under_way)
+        except TimeoutError:
+            return False
+        finally:
+            for task in (*self._workers, *self._under_way):
+                task.cancel()
+            await asyncio.gather(*self._workers, *self._under_way, return_exceptions=True)
+        return True
+
+    async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        envelope = _Envelope(body, new_id())
+        wait = self._throttle.admit(envelope.person)
+        if wait is not None:
+            await ack(text=f"That is too many commands at once. Try again in {max(1, round(wait))} s.")
+            if not self._throttle.first_refusal(envelope.person):
+                return
+            envelope = replace(envelope, body={**body, "throttled": True})
+        if self._queue.full():
+            log.warning("slack.flood", waiting=self._queue.qsize())
+            await ack(text="Maint has more to do than it can take. Nothing was done; try again in a moment.")
+            return
+        self._queue.put_nowait(envelope)
+        if wait is None:
+            await ack()
+
+    async def _work(self) -> None:
+        while True:
+            envelope = await self._queue.get()
+            structlog.contextvars.bind_contextvars(correlation=envelope.correlation)
+            try:
+                await self._take(envelope)
+            except Exception:
+                log.exception("slack.request.crashed")
+            finally:
+                structlog.contextvars.clear_contextvars()
+                self._queue.task_done()
+
+    async def _take(self, envelope: _Envelope) -> None:
+        request, refusal = await self._identify(envelope)
+        delivery = f"slack:{envelope.body.get('trigger_id') or envelope.correlation}"
+        if envelope.body.get("throttled"):
+            await self._dispatcher.refuse(request, "throttled", "too many commands at once", delivery)
+            return
+        if refusal:
+            answer: Admission | Reply | None = await self._dispatcher.refuse(
+                request, "denied", refusal, delivery
+            )
+        else:
+            answer = await self._dispatcher.admit(request, delivery)
+        if answer is None:
+            log.info("slack.duplicate", text=request.text)
+            return
+        task = asyncio.create_task(self._answer(envelope.destination, answer))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _identify(self, envelope: _Envelope) -> tuple[Request, str]:
+        """The request with who makes it, and why they are refused already, if they are."""
+        body = envelope.body
+        user, team = str(body.get("user_id", "")), str(body.get("team_id", ""))
+        name = str(body.get("user_name") or user)
+        place = self._place(body)
+        access, refusal = NOBODY, ""
+        try:
+            person = await self._people.identify(user, team)
+            name = person.name
+            access = Access(await self._people.roles_of(person), self._grants, place)
+        except Refused as error:
+            refusal = str(error)
+        request = Request(
+            actor=Actor(kind=ActorKind.SLACK, id=user, name=name, team=team),
+            place=place,
+            access=access,
+            correlation=envelope.correlation,
+            # Slack sends & < > as entities; as text they are themselves.
+            text=html.unescape(str(body.get("text") or "")),
+        )
+        return request, refusal
+
+    def _place(self, body: Mapping[str, Any]) -> Place:
+        channel = str(body.get("channel_id", ""))
+        name = str(body.get("channel_name", ""))
+        aliases = frozenset(alias for alias, id_ in self._channels.items() if id_ == channel)
+        return Place(id=channel, name=name, aliases=aliases, direct=channel.startswith("D"))
+
+    async def _answer(self, destination: Destination, answer: Admission | Reply) -> None:
+        card = None
+        try:
+            if isinstance(answer, Reply):
+                await self._publisher.answer_privately(destination, answer)
+                return
+            card = self._publisher.card(destination, answer.request.correlation)
+            reply = await self._dispatcher.carry_out(answer, card.show)
+            await card.finish(reply)
+        except SlackError as error:
+            log.error("slack.answer.failed", error=str(error))
+        except asyncio.CancelledError:
+            if card is not None:
+                await self._interrupt(card)
+            raise
+
+    async def _interrupt(self, card: Card) -> None:
+        interrupted = message("Interrupted", "Maint was stopped before this was done. Ask again.")
+        try:
+            async with asyncio.timeout(LAST_WORD):
+                await card.finish(interrupted)
+        except (SlackError, TimeoutError) as error:
+            log.warning("slack.answer.failed", error=str(error))

@@ -1,0 +1,52 @@
+"""The Slack app's manifest: `maint manifest`. A test holds its scopes against the calls of the code."""
+
+import json
+from typing import Any
+
+#: Scope -> why the code needs it.
+BOT_SCOPES = {
+    "commands": "/maint",
+    "chat:write": "cards and their threads",
+    "files:write": "long output as a file in the card's thread",
+    "users:read": "who asks: their name, and that they are no guest",
+    "users:read.email": "roles that name people by e-mail",
+    "usergroups:read": "roles that name usergroups",
+    "channels:history": "to find a card whose post was answered by nobody, instead of posting it twice",
+    "groups:history": "the same in private channels",
+    "im:history": "the same in direct messages",
+}
+
+
+def manifest(public_url: str | None = None) -> dict[str, Any]:
+    """For Socket Mode, or for signed HTTP requests to that address (https://…) of Maint's."""
+    url = f"{public_url.rstrip('/')}/slack/events" if public_url else None
+    command = {
+        "command": "/maint",
+        "description": "Maintenance: health checks and runbooks",
+        "usage_hint": "health | targets | whoami | help",
+        "should_escape": False,
+        **({"url": url} if url else {}),
+    }
+    return {
+        "_metadata": {"major_version": 2, "minor_version": 1},
+        "display_information": {
+            "name": "Maint",
+            "description": "Runs the team's maintenance runbooks",
+            "background_color": "#1f3a4d",
+        },
+        "features": {
+            "bot_user": {"display_name": "Maint", "always_online": True},
+            "slash_commands": [command],
+        },
+        "oauth_config": {"scopes": {"bot": list(BOT_SCOPES)}},
+        "settings": {
+            "org_deploy_enabled": False,
+            "socket_mode_enabled": public_url is None,
+            "token_rotation_enabled": False,
+        },
+    }
+
+
+def manifest_json(public_url: str | None = None) -> str:
+    """The manifest as Slack's form for new apps takes it."""
+    return json.dumps(manifest(public_url), indent=2)

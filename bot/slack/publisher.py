@@ -1,0 +1,258 @@
+"""Puts replies into Slack: a card that is edited as its reply changes, or a private answer.
+
+A post whose answer was lost may have arrived, so it is looked for before it is sent again. Edits are
+coalesced: the latest reply wins, at most one a second for each card, and all cards together stay below
+Slack's 50 edits a minute (tier 3), of which some are kept back for final cards.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+
+from bot.slack.client import SlackClient
+from bot.slack.render import LISTING_LENGTH, blocks, clean, fallback, listing_blocks
+from bot.slack.throttle import Bucket
+from commands.reply import Listing, Note, Reply
+from runbooks.errors import SlackError
+
+log = structlog.get_logger()
+
+#: Seconds between two edits of one card.
+EDIT_INTERVAL = 1.0
+#: Tokens that unfinished cards leave to finished ones.
+KEPT_FOR_FINAL = 10
+#: Seconds before a lost post is looked for: it may still be on its way.
+DOUBT_PAUSE = 1.0
+POST_ATTEMPTS = 3
+METADATA = "maint_card"
+
+#: Slack's words for "the bot cannot post there": the answer goes privately to the person instead.
+_NO_ENTRY = {
+    "not_in_channel", "channel_not_found", "is_archived", "restricted_action", "cannot_reply_to_message",
+    "restricted_action_read_only_channel", "restricted_action_thread_only_channel", "no_permission",
+}  # fmt: skip
+#: Errors of Slack's own after which nobody knows whether the call took effect.
+_DOUBTFUL = {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+
+CONNECTION_ERRORS = (aiohttp.ClientError, TimeoutError, ConnectionError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """Where an answer goes: the channel, and the address that answers only the person who asked."""
+
+    channel: str
+    response_url: str
+
+
+class NoEntry(SlackError):
+    """The bot cannot post in that channel."""
+
+
+def _is_doubtful(error: Exception) -> bool:
+    if isinstance(error, SlackApiError):
+        response = error.response
+        status = getattr(response, "status_code", None) or getattr(response, "status", 200)
+        code = response.get("error") if hasattr(response, "get") else ""
+        return status >= 500 or code in _DOUBTFUL
+    return not isinstance(error, aiohttp.ClientConnectorError)
+
+
+class Publisher:
+    """Posts and edits, for every card of this process."""
+
+    def __init__(self, slack: SlackClient, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._slack = slack
+        self._sleep = sleep
+        self._edits = Bucket(size=25, per_second=45 / 60)
+
+    def card(self, destination: Destination, card_id: str) -> "Card":
+        """A card that is not posted before it is shown."""
+        return Card(self, destination, card_id)
+
+    async def answer_privately(self, destination: Destination, reply: Reply) -> None:
+        """An answer that only the person who asked sees. Raises SlackError when Slack takes it not."""
+        try:
+            response = await self._slack.webhook(destination.response_url).send(
+                text=fallback(reply), blocks=blocks(reply), response_type="ephemeral"
+            )
+        except CONNECTION_ERRORS as error:
+            raise SlackError(f"Slack could not be reached: {type(error).__name__}") from error
+        if response.status_code != 200:
+            raise SlackError(f"Slack refused a private answer: {response.status_code} {response.body[:200]}")
+
+    async def post(self, channel: str, reply: Reply, card_id: str) -> str:
+        """Posts a card once and returns its ts. Raises NoEntry, or SlackError when it did not get there
+        or nobody can tell whether it did."""
+        started = time.time()
+        for attempt in range(1, POST_ATTEMPTS + 1):
+            try:
+                response = await self._slack.web.chat_postMessage(
+                    channel=channel,
+                    text=fallback(reply),
+                    blocks=blocks(reply),
+                    metadata={"event_type": METADATA, "event_payload": {"card": card_id}},
+                    unfurl_links=False,
+                    unfurl_media=False,
+                )
+                return str(response["ts"])
+            except (SlackApiError, *CONNECTION_ERRORS) as error:
+                if not _is_doubtful(error):
+                    raise _as_slack_error(error) from error
+                log.warning("slack.post.in_doubt", card=card_id, attempt=attempt, error=type(error).__name__)
+            await self._sleep(DOUBT_PAUSE * attempt)
+            if ts := await self._find(channel, card_id, started):
+                return ts
+        raise SlackError("Slack did not take the card after several tries.")
+
+    async def _find(self, channel: str, card_id: str, since: float) -> str | None:
+        """The ts of a card that was posted although its answer was lost."""
+        try:
+            history = await self._slack.web.conversations_history(
+                channel=channel, oldest=f"{since - 60:.6f}", include_all_metadata=True, limit=100
+            )
+        except (SlackApiError, *CONNECTION_ERRORS) as error:
+            raise SlackError("Nobody can tell whether the card arrived, so it is not sent again.") from error
+        for message in history["messages"]:
+            metadata = message.get("metadata") or {}
+            payload = metadata.get("event_payload") or {}
+            if metadata.get("event_type") == METADATA and payload.get("card") == card_id:
+                return str(message["ts"])
+        return None
+
+    async def edit(self, channel: str, ts: str, reply: Reply) -> bool:
+        """Draws the card anew. An unfinished one only if edits are to spare: False says it was not drawn."""
+        while not self._edits.take(keep=0 if reply.done else KEPT_FOR_FINAL):
+            if not reply.done:
+                return False
+            await self._sleep(self._edits.wait())
+        try:
+            await self._slack.web.chat_update(
+                channel=channel, ts=ts, text=fallback(reply), blocks=blocks(reply)
+            )
+        except (SlackApiError, *CONNECTION_ERRORS) as error:
+            raise _as_slack_error(error) from error
+        return True
+
+    async def add_details(self, channel: str, ts: str, details: tuple[Listing, ...]) -> None:
+        """The listings in the card's thread; a long one as a file."""
+        for listing in details:
+            try:
+                if len(listing.text) <= LISTING_LENGTH:
+                    await self._slack.web.chat_postMessage(
+                        channel=channel,
+                        thread_ts=ts,
+                        text=f"Details: {listing.name}",
+                        blocks=listing_blocks(listing),
+                        unfurl_links=False,
+                        unfurl_media=False,
+                    )
+                else:
+                    await self._slack.web.files_upload_v2(
+                        channel=channel,
+                        thread_ts=ts,
+                        filename=listing.name,
+                        title=listing.name,
+                        content=clean(listing.text),
+                    )
+            except (SlackApiError, *CONNECTION_ERRORS) as error:
+                raise _as_slack_error(error) from error
+
+
+def _as_slack_error(error: Exception) -> SlackError:
+    if isinstance(error, SlackApiError):
+        code = str(error.response.get("error", "")) if hasattr(error.response, "get") else ""
+        if code in _NO_ENTRY:
+            return NoEntry("Maint is not in that channel.")
+        return SlackError(f"Slack refused: {code or 'no reason given'}")
+    return SlackError(f"Slack could not be reached: {type(error).__name__}")
+
+
+class Card:
+    """One message and the latest reply that it has to show. `show` never waits; `finish` does."""
+
+    def __init__(self, publisher: Publisher, destination: Destination, card_id: str) -> None:
+        self._publisher = publisher
+        self._destination = destination
+        self._id = card_id
+        self._latest: Reply | None = None
+        self._changed = asyncio.Event()
+        self._drawing = asyncio.Lock()
+        self._posting: asyncio.Task[str] | None = None
+        self._editing: asyncio.Task[None] | None = None
+
+    def show(self, reply: Reply) -> None:
+        """Makes this the reply to show: soon, or never if a newer one comes first."""
+        self._latest = reply
+        if self._posting is None:
+            self._posting = asyncio.create_task(
+                self._publisher.post(self._destination.channel, reply, self._id)
+            )
+            self._editing = asyncio.create_task(self._keep_edited(self._posting))
+        else:
+            self._changed.set()
+
+    async def _keep_edited(self, posting: "asyncio.Task[str]") -> None:
+        try:
+            ts = await posting
+            while True:
+                await self._changed.wait()
+                await asyncio.sleep(EDIT_INTERVAL)
+                self._changed.clear()
+                async with self._drawing:
+                    if self._latest is not None:
+                        await self._publisher.edit(self._destination.channel, ts, self._latest)
+        except SlackError as error:
+            log.warning("slack.card.not_shown", card=self._id, error=str(error))
+
+    async def finish(self, reply: Reply) -> None:
+        """Shows the final reply: on the card if there is one, else as the reply says. Raises SlackError
+        when the person cannot be answered at all."""
+        if self._posting is not None:
+            self._latest = None
+            posted = await self._settle(self._posting)
+            if isinstance(posted, str):
+                await self._publisher.edit(self._destination.channel, posted, reply)
+                await self._publisher.add_details(self._destination.channel, posted, reply.details)
+                return
+            await self._in_private(reply, posted)
+        elif reply.private:
+            await self._publisher.answer_privately(self._destination, reply)
+        else:
+            try:
+                ts = await self._publisher.post(self._destination.channel, reply, self._id)
+            except SlackError as error:
+                await self._in_private(reply, error)
+            else:
+                await self._publisher.add_details(self._destination.channel, ts, reply.details)
+
+    async def _in_private(self, reply: Reply, error: SlackError) -> None:
+        why = (
+            "Only you see this: Maint is not in this channel. /invite it, and everybody sees the next one."
+            if isinstance(error, NoEntry)
+            else f"Only you see this: {error}"
+        )
+        shown = Reply(
+            title=reply.title,
+            fallback=reply.fallback,
+            status=reply.status,
+            elements=(*reply.elements, Note(why)),
+        )
+        await self._publisher.answer_privately(self._destination, shown)
+
+    async def _settle(self, posting: "asyncio.Task[str]") -> str | SlackError:
+        """The card's ts once nothing is under way any more, or why there is none."""
+        try:
+            return await asyncio.shield(posting)
+        except SlackError as error:
+            return error
+        finally:
+            # An edit under way is let finish: if it was cut off, nobody knew which of two Slack drew last.
+            async with self._drawing:
+                if self._editing is not None:
+                    self._editing.cancel()

@@ -1,0 +1,166 @@
+"""From words to a command: understood, allowed and recorded, in that order, before anything is done."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from commands.command import Command, Progress, Request, Services
+from commands.reply import Note, Paragraph, Reply
+from commands.words import nearest, split_words
+from runbooks.errors import MaintError, RecordsError, Refused, UsageError
+from runbooks.records.audit import Event
+from runbooks.scrub import Scrubber
+from runbooks.steps.reach import utc_now
+
+log = structlog.get_logger()
+
+
+class Recorder(Protocol):
+    """The audit log, as far as it is written here."""
+
+    async def record(self, event: Event, delivery_key: str | None = None) -> bool:
+        """Writes the event; False, and no second effect, if that delivery was recorded before."""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A request that was understood, allowed and recorded: it may be carried out, once."""
+
+    request: Request
+    command: Command
+    words: tuple[str, ...]
+
+
+def message(title: str, text: str) -> Reply:
+    """A short private answer."""
+    return Reply(title=title, fallback=f"{title}: {text}", elements=(Paragraph(text),))
+
+
+class Dispatcher:
+    """Takes requests from Slack and from the terminal alike."""
+
+    def __init__(
+        self,
+        services: Services,
+        recorder: Recorder,
+        scrub: Scrubber,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._services = services
+        self._recorder = recorder
+        self._scrub = scrub
+        self._now = now
+
+    async def admit(self, request: Request, delivery_key: str | None = None) -> Admission | Reply | None:
+        """The way in. A private Reply is a refusal; None is a delivery that was already taken care of.
+
+        Whatever the answer is, it stands in the audit log first: if that cannot be written, nothing is done.
+        """
+        outcome, admission, answer = "accepted", None, None
+        word = ""
+        try:
+            word, admission = self._understand(request)
+        except UsageError as error:
+            outcome, answer = "invalid", message("I did not understand that", str(error))
+        except Refused as error:
+            outcome, answer = "denied", message("Not allowed", str(error))
+        try:
+            action = f"command.{admission.command.word if admission else word or 'unknown'}"
+            event = self.event(request, action, outcome, str(answer.fallback) if answer else "")
+            if not await self._recorder.record(event, delivery_key):
+                return None
+        except RecordsError as error:
+            log.error("audit.failed", error=str(error))
+            return message(
+                "Nothing was done", "The audit log cannot be written, and Maint does nothing without it."
+            )
+        return admission or answer
+
+    async def refuse(
+        self, request: Request, outcome: str, reason: str, delivery_key: str | None = None
+    ) -> Reply | None:
+        """Records a request that was refused before it was read, and returns what to tell the person."""
+        try:
+            event = self.event(request, "command.refused", outcome, reason)
+            recorded = await self._recorder.record(event, delivery_key)
+        except RecordsError as error:
+            log.error("audit.failed", error=str(error))
+            recorded = True
+        return message("Not allowed", reason) if recorded else None
+
+    def _understand(self, request: Request) -> tuple[str, Admission]:
+        commands = self._services.commands
+        words = split_words(request.text) or ("help",)
+        command = commands.get(words[0].casefold())
+        if command is None:
+            meant = nearest(words[0], commands)
+            shown = words[0] if len(words[0]) <= 40 else words[0][:39] + "…"
+            hint = f"Did you mean /maint {meant}? " if meant else ""
+            raise UsageError(f"There is no command {shown!r}. {hint}/maint help lists them all.")
+        self._allow(request, command)
+        admission = Admission(request, command, words[1:])
+        for target in command.named_targets(admission.words, self._services):
+            if not command.everyone and not request.access.may_touch(command.word, target.environment):
+                raise Refused(
+                    f"{request.actor.name} may not use {command.word} on {target.environment} "
+                    f"({target.name}) here."
+                )
+        return command.word, admission
+
+    def _allow(self, request: Request, command: Command) -> None:
+        if command.everyone or request.access.may_use(command.word):
+            return
+        if request.access.may_use_elsewhere(command.word):
+            raise Refused(f"You may use {command.word}, but not from this channel.")
+        raise Refused(
+            f"You ({request.actor.id}) have no grant for {command.word}. "
+            "/maint whoami shows what you may do; who looks after maint.yaml can grant it."
+        )
+
+    async def carry_out(self, admission: Admission, progress: Progress) -> Reply:
+        """Does what was admitted, records how it ended, and returns what to say. Raises nothing but
+        CancelledError: a fault of ours becomes a reply with a reference id, and the log has the trace."""
+        request, command = admission.request, admission.command
+        outcome = "ok"
+        try:
+            reply = await command.answer(request, admission.words, self._services, progress)
+        except MaintError as error:
+            outcome = "failed"
+            reply = message("That did not work", self._scrub(str(error)))
+        except Exception:  # noqa: BLE001 - the last line of defence: people get a reference, the log the trace
+            outcome = "failed"
+            log.exception("command.crashed", command=command.word)
+            reference = request.correlation[-8:]
+            reply = message(
+                "Something broke in Maint",
+                f"Look for {reference} in its log, or give it to whoever looks after Maint.",
+            )
+        status = f" ({reply.status})" if reply.status else ""
+        try:
+            event = self.event(request, f"command.{command.word}.finished", outcome, reply.title + status)
+            await self._recorder.record(event)
+        except RecordsError as error:
+            log.error("audit.failed", error=str(error))
+            lost = Note("Careful: how this ended could not be written to the audit log.")
+            reply = replace(reply, elements=(*reply.elements, lost))
+        return reply
+
+    def event(self, request: Request, action: str, outcome: str, note: str = "") -> Event:
+        """The audit event of something that the request's actor did."""
+        return Event(
+            at=self._now(),
+            actor_kind=request.actor.kind,
+            actor_id=request.actor.id,
+            actor_name=request.actor.name,
+            team=request.actor.team,
+            action=action,
+            object=self._scrub(request.text),
+            outcome=outcome,
+            channel=request.place.id,
+            channel_name=request.place.name,
+            correlation=request.correlation,
+            details={"note": self._scrub(note)} if note else {},
+        )

@@ -1,0 +1,73 @@
+"""`/maint help [command]`: what can be typed here."""
+
+from commands.command import Command, Progress, Request, Services
+from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
+from commands.words import nearest
+from runbooks.errors import UsageError
+from runbooks.targets import TargetBase
+
+
+class Help:
+    """Lists the commands that the asker may use, or explains one."""
+
+    word = "help"
+    summary = "What can be typed here"
+    usage = "[command]"
+    about = "Lists the commands that you may use. With a command's name it explains that one, with examples."
+    examples = (("help", "every command that you may use"), ("help health", "all about one of them"))
+    everyone = True
+
+    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
+        """None. Refuses the name of a command that there is not, with the nearest one."""
+        if words and words[0].casefold() not in services.commands:
+            meant = nearest(words[0], services.commands)
+            hint = f" Did you mean /maint help {meant}?" if meant else ""
+            raise UsageError(f"There is no command {words[0][:40]!r}.{hint}")
+        return ()
+
+    async def answer(
+        self, request: Request, words: tuple[str, ...], services: Services, progress: Progress
+    ) -> Reply:
+        """The list, or the one command."""
+        if words:
+            return _explain(services.commands[words[0].casefold()])
+        usable = [
+            command
+            for command in services.commands.values()
+            if command.everyone or request.access.may_use(command.word)
+        ]
+        elements: list[Element] = [
+            Paragraph((code(f"/maint {_line(command)}"), Span(f"  {command.summary}"))) for command in usable
+        ]
+        hidden = len(services.commands) - len(usable)
+        if hidden:
+            more = "1 more command needs" if hidden == 1 else f"{hidden} more commands need"
+            elements.append(Note(f"{more} a grant that you do not have here. /maint whoami shows yours."))
+        return Reply(
+            title="Maint",
+            fallback="Maint: " + ", ".join(command.word for command in usable),
+            elements=tuple(elements),
+            data={"commands": [command.word for command in usable]},
+        )
+
+
+def _line(command: Command) -> str:
+    return f"{command.word} {command.usage}".strip()
+
+
+def _explain(command: Command) -> Reply:
+    examples = [
+        Paragraph((code(f"/maint {typed}"), Span(f"  {effect}"))) for typed, effect in command.examples
+    ]
+    grant = "Everybody in the workspace may use it." if command.everyone else "It needs a grant in maint.yaml."
+    return Reply(
+        title=f"/maint {command.word}",
+        fallback=f"/maint {_line(command)}: {command.summary}",
+        elements=(
+            Paragraph((strong(command.summary), Span("  "), code(f"/maint {_line(command)}"))),
+            Paragraph(command.about),
+            *examples,
+            Note(grant),
+        ),
+        data={"command": command.word, "usage": _line(command), "about": command.about},
+    )

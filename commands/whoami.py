@@ -1,0 +1,56 @@
+"""`/maint whoami`: who Maint takes the asker for, and what they may do."""
+
+from commands.command import Progress, Request, Services
+from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
+from runbooks.access import Grant
+from runbooks.errors import UsageError
+from runbooks.targets import TargetBase
+
+
+class WhoAmI:
+    """Shows the asker's identity, roles and grants."""
+
+    word = "whoami"
+    summary = "Who you are to Maint, and what you may do"
+    usage = ""
+    about = "Shows your Slack id, the roles that you have at this moment, and what they are granted."
+    examples = (("whoami", "your id, your roles, your grants"),)
+    everyone = True
+
+    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
+        """None. Refuses words: it tells of nobody but the asker."""
+        if words:
+            raise UsageError("whoami takes no words after it: it tells only you about yourself.")
+        return ()
+
+    async def answer(
+        self, request: Request, words: tuple[str, ...], services: Services, progress: Progress
+    ) -> Reply:
+        """Name, id, roles, grants."""
+        actor, access = request.actor, request.access
+        roles = ", ".join(sorted(access.roles)) or "none"
+        elements: list[Element] = [
+            Paragraph((strong(actor.name), Span("  "), code(actor.id))),
+            Paragraph((Span("Roles: "), strong(roles))),
+            *(Paragraph(_grant_line(grant)) for grant in access.grants),
+        ]
+        if not access.grants:
+            elements.append(Note("You have no grant. Who looks after maint.yaml can add your id to a role."))
+        return Reply(
+            title="You",
+            fallback=f"You are {actor.name} ({actor.id}); roles: {roles}",
+            elements=tuple(elements),
+            data={
+                "id": actor.id,
+                "name": actor.name,
+                "roles": sorted(access.roles),
+                "grants": [grant.model_dump() for grant in access.grants],
+            },
+        )
+
+
+def _grant_line(grant: Grant) -> str:
+    what = ", ".join([*grant.commands, *(f"runbook {name}" for name in grant.runbooks)])
+    environments = "any environment" if "*" in grant.environments else ", ".join(grant.environments)
+    channels = "any channel" if "*" in grant.channels else "from " + ", ".join(grant.channels)
+    return f"{grant.role}: {what}; {environments}; {channels}"

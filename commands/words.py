@@ -1,0 +1,57 @@
+"""Reads what people type, on phones too."""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+from runbooks.errors import UsageError
+from runbooks.targets import TargetBase
+
+#: What phones and word processors make of plain quotes and spaces.
+_TYPOGRAPHIC = str.maketrans(
+    {
+        **dict.fromkeys("“”„‟«»", '"'),
+        **dict.fromkeys("‘’‚‛", "'"),
+        **dict.fromkeys("\u00a0\u202f\u2007\u3000", " "),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", None),
+        **dict.fromkeys("‐‑‒", "-"),
+    }
+)
+#: Characters of a command that are read; nobody types more, and a modal takes longer texts.
+LONGEST = 2000
+
+
+def _plain_dashes(word: str) -> str:
+    """A long dash that opens a word was two hyphens before a phone saw it; elsewhere it was one."""
+    stripped = word.lstrip("—–―")
+    opening = "--" if len(stripped) < len(word) else ""
+    return opening + stripped.replace("—", "-").replace("–", "-").replace("―", "-")
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """The words of a command. Quotes group; one that is never closed is taken as a letter."""
+    text = text[:LONGEST].translate(_TYPOGRAPHIC)
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = text.split()
+    return tuple(_plain_dashes(word) for word in words)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant."""
+    by_folded = {name.casefold(): name for name in known}
+    matches = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
+    return by_folded[matches[0]] if matches else None
+
+
+def find_target(word: str, targets: Mapping[str, TargetBase]) -> TargetBase:
+    """The target of that name, whatever its case. Raises UsageError that names the nearest one."""
+    by_folded = {name.casefold(): target for name, target in targets.items()}
+    if target := by_folded.get(word.casefold()):
+        return target
+    shown = word if len(word) <= 40 else word[:39] + "…"
+    meant = nearest(word, targets)
+    hint = f" Did you mean {meant}?" if meant else ""
+    known = f" There are: {', '.join(sorted(targets))}." if targets else " maint.yaml names no target yet."
+    raise UsageError(f"There is no target {shown!r}.{hint or known}")

@@ -1,0 +1,275 @@
+"""Runs checks all at once, under limits; whatever happens to one of them costs only its own row."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from runbooks.engine.judge import judge
+from runbooks.errors import StepError
+from runbooks.ids import new_id
+from runbooks.scrub import Scrubber
+from runbooks.spec.model import show_duration
+from runbooks.status import SEVERITY, Status, worst
+from runbooks.steps.reach import Connections, Previous, Reach, utc_now
+from runbooks.steps.step import EVERY, Check, Measured, Output, Value
+from runbooks.targets import TargetBase
+
+log = structlog.get_logger()
+
+#: Seconds that a step gets to clean up after its timeout before it is left behind.
+GRACE = 1.0
+#: Characters of a reason that are kept; more belongs into a log.
+LONGEST_REASON = 3000
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """What a measurement is called from one report to the next."""
+
+    runbook: str
+    step: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One check of one target: a row to be."""
+
+    key: Key
+    title: str
+    check: Check[Any]
+    target: TargetBase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One row of a report."""
+
+    key: Key
+    title: str
+    kind: str
+    environment: str
+    status: Status
+    at: datetime
+    duration: timedelta
+    headline: Output
+    value: Value = None
+    bound: str = ""
+    median: float | None = None  # of the headline over the last 7 days
+    reasons: tuple[str, ...] = ()
+    summary: str = ""
+    values: Mapping[str, Value] = field(default_factory=dict)
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Every row, worst first."""
+
+    runbook: str
+    correlation: str
+    started: datetime
+    duration: timedelta
+    results: tuple[Result, ...]
+
+    @property
+    def status(self) -> Status:
+        """The worst row's; `unknown` when nothing was measured."""
+        return worst(result.status for result in self.results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How many checks run at the same moment, in all and on one target."""
+
+    total: int = 50
+    per_target: int = 4
+
+
+class History(Protocol):
+    """What earlier reports measured."""
+
+    async def previous(self, keys: Sequence[Key]) -> Mapping[Key, Previous]:
+        """The last measurement of each key that has one."""
+
+    async def medians(self, keys: Sequence[Key]) -> Mapping[Key, float]:
+        """The 7-day median of each key's headline."""
+
+    async def keep(self, correlation: str, results: Sequence[Result]) -> None:
+        """Keeps a report's results, all or none."""
+
+
+class Step(Protocol):
+    """A runbook's step that is a check."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def check(self) -> Check[Any]: ...
+
+
+def expand(
+    runbook: str, steps: Iterable[Step], targets: Mapping[str, TargetBase], only: frozenset[str]
+) -> list[Item]:
+    """The rows that a runbook's checks make on those targets, in the runbook's order.
+
+    `target: '*'` makes one row for every target of the type that the step needs.
+    """
+    items = []
+    for step in steps:
+        check = step.check
+        names = sorted(targets) if check.target == EVERY else [check.target]
+        for name in names:
+            target = targets.get(name)
+            if name in only and isinstance(target, check.needs) and check.applies_to(target):
+                key = Key(runbook, step.id, name)
+                items.append(Item(key=key, title=step.title, check=check, target=target))
+    return items
+
+
+class CheckRunner:
+    """Runs the checks of a report."""
+
+    def __init__(
+        self,
+        targets: Mapping[str, TargetBase],
+        history: History,
+        scrub: Scrubber,
+        limits: Limits,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._targets = targets
+        self._history = history
+        self._scrub = scrub
+        self._limits = limits
+        self._now = now
+
+    async def run(
+        self,
+        runbook: str,
+        items: Sequence[Item],
+        correlation: str,
+        on_result: Callable[[Result], None] = lambda result: None,
+    ) -> Report:
+        """Measures every item, tells `on_result` of each row as it comes, keeps them, and returns them all.
+
+        Raises RecordsError when the results cannot be kept; no fault of a step is raised.
+        """
+        started = self._now()
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        keys = [item.key for item in items]
+        previous, medians = await asyncio.gather(self._history.previous(keys), self._history.medians(keys))
+        total = asyncio.Semaphore(self._limits.total)
+        per_target: dict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(self._limits.per_target)
+        )
+        results: list[Result] = []
+
+        async def run_one(item: Item, connections: Connections) -> None:
+            reach = Reach(
+                targets=self._targets,
+                connections=connections,
+                now=self._now,
+                previous=previous.get(item.key),
+            )
+            # The target's limit first: those who wait for a slow target hold no place of the others.
+            async with per_target[item.target.name], total:
+                result = await self._row(item, reach, medians.get(item.key))
+            results.append(result)
+            on_result(result)
+
+        async with Connections() as connections, asyncio.TaskGroup() as group:
+            for item in items:
+                group.create_task(run_one(item, connections))
+        results.sort(key=lambda result: (-SEVERITY.index(result.status), keys.index(result.key)))
+        await self._history.keep(correlation, results)
+        return Report(
+            runbook=runbook,
+            correlation=correlation,
+            started=started,
+            duration=timedelta(seconds=clock() - start),
+            results=tuple(results),
+        )
+
+    async def _row(self, item: Item, reach: Reach, median: float | None) -> Result:
+        check = item.check
+        at = self._now()
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        measured, doubt = await self._measure(item, reach)
+        verdict = judge(check, measured) if not doubt else None
+        return Result(
+            key=item.key,
+            title=item.title,
+            kind=check.kind,
+            environment=item.target.environment,
+            status=verdict.status if verdict else Status.UNKNOWN,
+            at=at,
+            duration=timedelta(seconds=clock() - start),
+            headline=check.outputs[check.headline],
+            value=self._clean_value(measured.values.get(check.headline)),
+            bound=verdict.bound if verdict else "",
+            median=median,
+            reasons=tuple(self._clean(reason) for reason in (verdict.reasons if verdict else (doubt,))),
+            summary=self._clean(measured.summary),
+            values={name: self._clean_value(value) for name, value in measured.values.items()},
+            outputs=check.outputs,
+            details=tuple(self._clean(line) for line in measured.details),
+        )
+
+    async def _measure(self, item: Item, reach: Reach) -> tuple[Measured, str]:
+        """What was measured, or why nothing was."""
+        check = item.check
+        task = asyncio.create_task(check.measure(item.target, reach))
+        try:
+            done, _ = await asyncio.wait({task}, timeout=check.timeout.total_seconds())
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:
+            task.cancel()
+            task.add_done_callback(lambda late: late.cancelled() or late.exception())
+            # A step that does not let go when it is cancelled is left behind, not waited for.
+            await asyncio.wait({task}, timeout=GRACE)
+            return Measured(), f"no answer within {show_duration(check.timeout)}"
+        if task.cancelled():
+            return Measured(), "was interrupted"
+        match task.exception():
+            case None:
+                return task.result(), ""
+            case StepError() as error:
+                return Measured(), str(error)
+            case TimeoutError():
+                return Measured(), "no answer in time"
+            case error:
+                reference = new_id()[-8:]
+                where = {"check": check.kind, "target": item.target.name}
+                log.error("check.crashed", reference=reference, exc_info=error, **where)
+                return Measured(), f"a fault in Maint's {check.kind}: look for {reference} in its log"
+
+    def _clean(self, text: str) -> str:
+        clean = self._scrub(text)
+        return clean if len(clean) <= LONGEST_REASON else clean[: LONGEST_REASON - 1] + "…"
+
+    def _clean_value(self, value: Value) -> Value:
+        return self._clean(value) if isinstance(value, str) else value
+
+
+def unconfigured(steps: Iterable[Step], targets: Mapping[str, TargetBase]) -> tuple[str, ...]:
+    """The kinds of `'*'` checks for which there is no target at all: they are not in the report."""
+    return tuple(
+        step.check.kind
+        for step in steps
+        if step.check.target == EVERY
+        and not any(isinstance(target, step.check.needs) for target in targets.values())
+    )
+
