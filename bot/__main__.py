@@ -65,8 +65,12 @@ def main(ctx: click.Context, config: Path) -> None:
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
-@click.option("--admin", "admins", multiple=True, metavar="U…", help="A Slack user id that may do everything.")
-@click.option("--channel", "channels", multiple=True, metavar="NAME=C…", help="A channel's id, and our name for it.")
+@click.option(
+    "--admin", "admins", multiple=True, metavar="U…", help="A Slack user id that may do everything."
+)
+@click.option(
+    "--channel", "channels", multiple=True, metavar="NAME=C…", help="A channel's id, and our name for it."
+)
 def init(folder: Path, admins: tuple[str, ...], channels: tuple[str, ...]) -> None:
     """Write a commented maint.yaml into FOLDER, never over an existing one."""
     from bot.starter import write_starter
@@ -136,9 +140,7 @@ def _at_terminal(command: Command) -> click.Command:
 
         sys.exit(
             asyncio.run(
-                run_at_terminal(
-                    config, os.environ, (command.word, *words), as_json=as_json, verbose=verbose
-                )
+                run_at_terminal(config, os.environ, (command.word, *words), as_json=as_json, verbose=verbose)
             )
         )
 

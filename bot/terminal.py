@@ -55,7 +55,7 @@ def print_json(reply: Reply) -> None:
 def live(console: Console) -> Iterator[Progress]:
     """Shows unfinished replies in place while a command works; on a terminal only."""
     if not console.is_terminal:
-        yield lambda reply: None
+        yield lambda _: None
         return
     with Live(console=console, refresh_per_second=8, transient=True) as display:
         yield lambda reply: display.update(draw(reply))
@@ -85,7 +85,9 @@ def _table(rows: tuple[Row, ...]) -> Table:
         mark = RichText(f"{_SYMBOLS[row.status]} {row.status}", style=_COLOURS[row.status])
         limit = f"limit {row.bound}" if row.bound else ""
         about = "  ".join(part for part in (limit, row.trend, row.note) if part)
-        table.add_row(mark, RichText(_safe(row.title), style="bold"), _safe_text(row.value), _safe_text(about))
+        table.add_row(
+            mark, RichText(_safe(row.title), style="bold"), _safe_text(row.value), _safe_text(about)
+        )
     return table
 
 
@@ -99,4 +101,6 @@ def _safe_text(text: str) -> RichText:
 
 
 def _safe(text: str) -> str:
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text
+    )

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from runbooks.spec.runbook import Runbook
+
 from commands.reply import Reply
 from runbooks.access import Access, Place
 from runbooks.engine.checks import CheckRunner
-from runbooks.spec.runbook import Runbook
 from runbooks.targets import TargetBase
 
 
@@ -38,6 +39,11 @@ class Request:
     access: Access
     correlation: str
     text: str
+
+    @property
+    def program(self) -> str:
+        """What people type before a command's word where they are."""
+        return "/maint" if self.actor.kind is ActorKind.SLACK else "maint"
 
 
 @dataclass(frozen=True, kw_only=True)

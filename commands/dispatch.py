@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Protocol
 
 import structlog
+from runbooks.records.audit import Event
 
 from commands.command import Command, Progress, Request, Services
 from commands.reply import Note, Paragraph, Reply
 from commands.words import nearest, split_words
 from runbooks.errors import MaintError, RecordsError, Refused, UsageError
-from runbooks.records.audit import Event
 from runbooks.scrub import Scrubber
 from runbooks.steps.reach import utc_now
 
@@ -98,8 +98,8 @@ class Dispatcher:
         if command is None:
             meant = nearest(words[0], commands)
             shown = words[0] if len(words[0]) <= 40 else words[0][:39] + "…"
-            hint = f"Did you mean /maint {meant}? " if meant else ""
-            raise UsageError(f"There is no command {shown!r}. {hint}/maint help lists them all.")
+            hint = f"Did you mean {request.program} {meant}? " if meant else ""
+            raise UsageError(f"There is no command {shown!r}. {hint}{request.program} help lists them all.")
         self._allow(request, command)
         admission = Admission(request, command, words[1:])
         for target in command.named_targets(admission.words, self._services):
@@ -117,7 +117,7 @@ class Dispatcher:
             raise Refused(f"You may use {command.word}, but not from this channel.")
         raise Refused(
             f"You ({request.actor.id}) have no grant for {command.word}. "
-            "/maint whoami shows what you may do; who looks after maint.yaml can grant it."
+            f"{request.program} whoami shows what you may do; who looks after maint.yaml can grant it."
         )
 
     async def carry_out(self, admission: Admission, progress: Progress) -> Reply:
@@ -130,7 +130,7 @@ class Dispatcher:
         except MaintError as error:
             outcome = "failed"
             reply = message("That did not work", self._scrub(str(error)))
-        except Exception:  # noqa: BLE001 - the last line of defence: people get a reference, the log the trace
+        except Exception:
             outcome = "failed"
             log.exception("command.crashed", command=command.word)
             reference = request.correlation[-8:]

@@ -3,12 +3,13 @@
 from collections import Counter
 from datetime import timedelta
 
+from runbooks.spec.runbook import Runbook
+
 from commands.command import Progress, Request, Services
 from commands.reply import Element, Listing, Note, Paragraph, Reply, Row, Rows, Span, strong
 from commands.words import find_target
 from runbooks.engine.checks import Item, Report, Result, expand, unconfigured
 from runbooks.errors import Refused, UsageError
-from runbooks.spec.runbook import Runbook
 from runbooks.status import SEVERITY, Status
 from runbooks.steps.units import show
 from runbooks.targets import TargetBase
@@ -25,9 +26,9 @@ class Health:
     summary = "Check that everything is all right"
     usage = "[target …]"
     about = (
-        "Runs every check of the runbook `health` at the same time and reports: the overall status, then what "
-        "is not fine, worst first, with its value, its threshold and its 7-day median; what is fine in one "
-        "line. A check that could not measure is `unknown`, never fine. Name targets to check only those."
+        "Runs every check of the runbook `health` at the same time and reports: the overall status, then "
+        "what is not fine, worst first, with its value, its threshold and its 7-day median; what is fine in "
+        "one line. A check that could not measure is `unknown`, never fine. Name targets to check only those."
     )
     examples = (
         ("health", "everything that you may see"),

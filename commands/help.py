@@ -30,19 +30,22 @@ class Help:
     ) -> Reply:
         """The list, or the one command."""
         if words:
-            return _explain(services.commands[words[0].casefold()])
+            return _explain(request.program, services.commands[words[0].casefold()])
         usable = [
             command
             for command in services.commands.values()
             if command.everyone or request.access.may_use(command.word)
         ]
         elements: list[Element] = [
-            Paragraph((code(f"/maint {_line(command)}"), Span(f"  {command.summary}"))) for command in usable
+            Paragraph((code(f"{request.program} {_line(command)}"), Span(f"  {command.summary}")))
+            for command in usable
         ]
         hidden = len(services.commands) - len(usable)
         if hidden:
             more = "1 more command needs" if hidden == 1 else f"{hidden} more commands need"
-            elements.append(Note(f"{more} a grant that you do not have here. /maint whoami shows yours."))
+            elements.append(
+                Note(f"{more} a grant that you do not have here. {request.program} whoami shows yours.")
+            )
         return Reply(
             title="Maint",
             fallback="Maint: " + ", ".join(command.word for command in usable),
@@ -55,16 +58,18 @@ def _line(command: Command) -> str:
     return f"{command.word} {command.usage}".strip()
 
 
-def _explain(command: Command) -> Reply:
+def _explain(program: str, command: Command) -> Reply:
     examples = [
-        Paragraph((code(f"/maint {typed}"), Span(f"  {effect}"))) for typed, effect in command.examples
+        Paragraph((code(f"{program} {typed}"), Span(f"  {effect}"))) for typed, effect in command.examples
     ]
-    grant = "Everybody in the workspace may use it." if command.everyone else "It needs a grant in maint.yaml."
+    grant = (
+        "Everybody in the workspace may use it." if command.everyone else "It needs a grant in maint.yaml."
+    )
     return Reply(
-        title=f"/maint {command.word}",
-        fallback=f"/maint {_line(command)}: {command.summary}",
+        title=f"{program} {command.word}",
+        fallback=f"{program} {_line(command)}: {command.summary}",
         elements=(
-            Paragraph((strong(command.summary), Span("  "), code(f"/maint {_line(command)}"))),
+            Paragraph((strong(command.summary), Span("  "), code(f"{program} {_line(command)}"))),
             Paragraph(command.about),
             *examples,
             Note(grant),

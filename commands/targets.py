@@ -13,7 +13,9 @@ class Targets:
     word = "targets"
     summary = "The systems that are looked after"
     usage = "[target …]"
-    about = "Lists the targets in maint.yaml that you may see: name, type, environment, and how each is reached."
+    about = (
+        "Lists the targets in maint.yaml that you may see: name, type, environment, and how each is reached."
+    )
     examples = (("targets", "all of them"), ("targets db", "only db"))
     everyone = False
 

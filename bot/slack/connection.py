@@ -60,6 +60,4 @@ class SocketConnections:
 
     async def close(self) -> None:
         """Leaves; Slack sends nothing more."""
-        await asyncio.gather(
-            *(handler.close_async() for handler in self._handlers), return_exceptions=True
-        )
+        await asyncio.gather(*(handler.close_async() for handler in self._handlers), return_exceptions=True)

@@ -119,7 +119,11 @@ def _elements(elements: Iterable[Element]) -> Iterator[tuple[Block, int]]:
 
 def _row(row: Row) -> list[Block]:
     """`● title  value  > bound  ·  7-day median …` and the reason on a line of its own."""
-    parts = [_symbol(row.status), _text(f" {row.status}  "), _text(cut(clean(row.title), 200), {"bold": True})]
+    parts = [
+        _symbol(row.status),
+        _text(f" {row.status}  "),
+        _text(cut(clean(row.title), 200), {"bold": True}),
+    ]
     if row.value:
         parts += [_text("  "), _text(cut(clean(row.value), 200), {"bold": True})]
     if row.bound:

@@ -33,7 +33,9 @@ class Bucket:
 class Throttle:
     """One bucket a person: `per_minute` commands, up to a third of them at once."""
 
-    def __init__(self, per_minute: int, now: Callable[[], float] = time.monotonic, most: int = 10_000) -> None:
+    def __init__(
+        self, per_minute: int, now: Callable[[], float] = time.monotonic, most: int = 10_000
+    ) -> None:
         self._per_minute = per_minute
         self._now = now
         self._most = most

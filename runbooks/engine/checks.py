@@ -157,7 +157,7 @@ class CheckRunner:
         runbook: str,
         items: Sequence[Item],
         correlation: str,
-        on_result: Callable[[Result], None] = lambda result: None,
+        on_result: Callable[[Result], None] = lambda _: None,
     ) -> Report:
         """Measures every item, tells `on_result` of each row as it comes, keeps them, and returns them all.
 
@@ -272,4 +272,3 @@ def unconfigured(steps: Iterable[Step], targets: Mapping[str, TargetBase]) -> tu
         if step.check.target == EVERY
         and not any(isinstance(target, step.check.needs) for target in targets.values())
     )
-
