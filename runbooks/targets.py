@@ -1,15 +1,76 @@
 """The systems that are looked after, and how to reach each: `targets:` in maint.yaml."""
 
-from typing import Annotated, ClassVar, Literal
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, get_args
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr
 
+from runbooks.scrub import SHORTEST
 from runbooks.spec.model import Duration, Spec, parse_duration
 
 
+def _split(url: str) -> SplitResult:
+    # The library's own words quote the address, and with it a piece of the password.
+    unreadable = (
+        "the address cannot be read; in a password, / ? # @ are written %2F %3F %23 %40, "
+        "and a port is a number"
+    )
+    try:
+        parts = urlsplit(url)
+        for host in _hosts(parts).split(","):  # libpq takes several
+            _ = SplitResult("", host, "", "", "").port
+    except ValueError:
+        raise ValueError(unreadable) from None
+    return parts
+
+
+def _hosts(parts: SplitResult) -> str:
+    return parts.netloc.rpartition("@")[2]
+
+
+def _address(url: SecretStr) -> str:
+    parts = urlsplit(url.get_secret_value())
+    return f"{parts.scheme}://{_hosts(parts)}{parts.path}"
+
+
+def passwords_in(url: SecretStr) -> tuple[str, ...]:
+    """The password in an address, before the `@` or as `?password=`, as written and as it is meant."""
+    parts = urlsplit(url.get_secret_value())
+    passwords = [parts.password or "", *parse_qs(parts.query).get("password", [])]
+    return tuple(form for password in passwords if password for form in (password, unquote(password)))
+
+
+def _credentials(headers: Mapping[str, SecretStr]) -> tuple[str, ...]:
+    values = [header.get_secret_value() for header in headers.values()]
+    # `Bearer abc`: whoever refuses the token quotes it without the scheme.
+    return tuple(word for value in values for word in {value, value.split(" ")[-1]})
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < SHORTEST:
+        raise ValueError(f"a secret has at least {SHORTEST} characters, or it cannot be kept out of texts")
+    return secret
+
+
+def _secret_url(url: SecretStr, schemes: tuple[str, ...], example: str) -> SecretStr:
+    if _split(url.get_secret_value()).scheme not in schemes:
+        raise ValueError(f"the address looks like {example}")
+    for password in passwords_in(url):
+        _long_enough(SecretStr(password))
+    return url
+
+
+def _postgres_url(url: SecretStr) -> SecretStr:
+    return _secret_url(url, ("postgresql", "postgres"), "postgresql://user:${PASSWORD}@host:5432/database")
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    return _secret_url(url, ("redis", "rediss", "unix"), "redis://:${PASSWORD}@host:6379/0")
+
+
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
+    parts = _split(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("an address starts with http:// or https:// and names a host")
     if parts.username or parts.password:
@@ -18,6 +79,9 @@ def _http_url(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+Headers = dict[str, Annotated[SecretStr, AfterValidator(_long_enough)]]
 
 
 class TargetBase(Spec):
@@ -41,8 +105,8 @@ class HttpTarget(TargetBase):
 
     type: Literal["http"]
     url: HttpUrl
-    health: str = Field(default="/", pattern=r"^/(?!/)\S*$")
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    health: str = Field(default="/", pattern=r"^/([^/\s]\S*)?$")
+    headers: Headers = Field(default_factory=dict)
     verify_tls: bool = True
     ca_file: str | None = None
 
@@ -50,49 +114,33 @@ class HttpTarget(TargetBase):
         return self.url
 
     def secrets(self) -> tuple[str, ...]:
-        return tuple(value.get_secret_value() for value in self.headers.values())
+        return _credentials(self.headers)
 
 
 class PostgresTarget(TargetBase):
     """A PostgreSQL server: `url` as libpq reads it. The role pg_monitor is enough for every check."""
 
     type: Literal["postgres"]
-    url: SecretStr
+    url: PostgresUrl
 
     def where(self) -> str:
-        parts = urlsplit(self.url.get_secret_value())
-        port = f":{parts.port}" if parts.port else ""
-        return f"postgresql://{parts.hostname or 'localhost'}{port}{parts.path}"
+        return _address(self.url)
 
     def secrets(self) -> tuple[str, ...]:
-        return (self.url.get_secret_value(), urlsplit(self.url.get_secret_value()).password or "")
-
-    @model_validator(mode="after")
-    def _is_postgres(self) -> "PostgresTarget":
-        if urlsplit(self.url.get_secret_value()).scheme not in ("postgresql", "postgres"):
-            raise ValueError("a postgres url looks like postgresql://user:${PASSWORD}@host:5432/database")
-        return self
+        return (self.url.get_secret_value(), *passwords_in(self.url))
 
 
 class RedisTarget(TargetBase):
     """A Redis server: `redis://`, `rediss://` (TLS) or `unix://`."""
 
     type: Literal["redis"]
-    url: SecretStr
+    url: RedisUrl
 
     def where(self) -> str:
-        parts = urlsplit(self.url.get_secret_value())
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+        return _address(self.url)
 
     def secrets(self) -> tuple[str, ...]:
-        return (self.url.get_secret_value(), urlsplit(self.url.get_secret_value()).password or "")
-
-    @model_validator(mode="after")
-    def _is_redis(self) -> "RedisTarget":
-        if urlsplit(self.url.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("a redis url looks like redis://:${PASSWORD}@host:6379/0")
-        return self
+        return (self.url.get_secret_value(), *passwords_in(self.url))
 
 
 class Ssh(Spec):
@@ -127,7 +175,7 @@ class PrometheusTarget(TargetBase):
     type: Literal["prometheus"]
     url: HttpUrl
     alertmanager: HttpUrl | None = None
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
     verify_tls: bool = True
     ca_file: str | None = None
 
@@ -135,7 +183,7 @@ class PrometheusTarget(TargetBase):
         return self.url
 
     def secrets(self) -> tuple[str, ...]:
-        return tuple(value.get_secret_value() for value in self.headers.values())
+        return _credentials(self.headers)
 
 
 class LogFormat(Spec):
@@ -169,3 +217,9 @@ Target = Annotated[
     HttpTarget | PostgresTarget | RedisTarget | HostTarget | PrometheusTarget | LogsTarget,
     Field(discriminator="type"),
 ]
+
+
+#: The word in `type:` -> the model.
+TARGET_TYPES: Mapping[str, type[TargetBase]] = {
+    get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(get_args(Target)[0])
+}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from pydantic import Field, field_validator
@@ -19,6 +20,8 @@ TargetT = TypeVar("TargetT", bound=TargetBase)
 
 #: `target: '*'` is every target of the type that the step needs.
 EVERY = "*"
+#: A check that takes longer holds up the report that it is a row of.
+LONGEST_CHECK = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,7 @@ class Check(Spec, Generic[TargetT]):
     headline: ClassVar[str]  # the output that a row shows, and that `warning: {above: 80}` means
 
     target: str = EVERY
-    timeout: Duration = Field(default=parse_duration("10s"))
+    timeout: Duration = Field(default=parse_duration("10s"), gt=timedelta(0), le=LONGEST_CHECK)
     warning: Thresholds = Field(default_factory=dict)
     critical: Thresholds = Field(default_factory=dict)
 

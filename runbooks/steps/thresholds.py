@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from runbooks.nearest import did_you_mean
 from runbooks.spec.model import Spec
 
 OPERATORS = ("above", "at_least", "below", "at_most", "equals", "differs_from")
@@ -49,6 +50,12 @@ class Condition(Spec):
 def _short_form(value: Any) -> Any:
     if isinstance(value, dict) and value and all(key in OPERATORS for key in value):
         return {"": value}  # the step puts its headline's name there
+    for key, condition in value.items() if isinstance(value, dict) else ():
+        if not isinstance(condition, (dict, Condition)):
+            hint = did_you_mean(str(key), OPERATORS) or f"the operators: {', '.join(OPERATORS)}"
+            raise ValueError(
+                f"`{key}` is no operator; write {{above: 80}}, or {{output: {{above: 80}}}} ({hint})"
+            )
     return value
 
 
