@@ -156,7 +156,7 @@ def as_data(report: Report) -> dict[str, object]:
             {
                 "step": result.key.step,
                 "target": result.key.target,
-                "kind": result.kind,
+                "kind": result.key.kind,
                 "environment": result.environment,
                 "status": result.status.value,
                 "value": result.value,
@@ -195,7 +195,7 @@ def _trend(result: Result) -> str:
 
 
 def _in_full(result: Result) -> str:
-    lines = [f"{result.status.upper():8} {_name(result)}  [{result.kind}, {_seconds(result.duration)}]"]
+    lines = [f"{result.status.upper():8} {_name(result)}  [{result.key.kind}, {_seconds(result.duration)}]"]
     lines += [f"  ! {reason}" for reason in result.reasons]
     if result.summary:
         lines.append(f"  {result.summary}")

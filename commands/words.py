@@ -1,5 +1,6 @@
 """Reads what people type, on phones too."""
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -17,6 +18,10 @@ _TYPOGRAPHIC = str.maketrans(
         **dict.fromkeys("‐‑‒", "-"),
     }
 )
+#: Between two letters it closes no quote: "it's".
+_APOSTROPHE = re.compile(r"(?<=[^\W\d_])'(?=[^\W\d_])")
+#: Stands for an apostrophe while quotes are read; a private character that nobody types.
+_HIDDEN = "\ue000"
 #: Characters of a command that are read; nobody types more, and a modal takes longer texts.
 LONGEST = 2000
 
@@ -30,12 +35,12 @@ def _plain_dashes(word: str) -> str:
 
 def split_words(text: str) -> tuple[str, ...]:
     """The words of a command. Quotes group; one that is never closed is taken as a letter."""
-    text = text[:LONGEST].translate(_TYPOGRAPHIC)
+    text = _APOSTROPHE.sub(_HIDDEN, text[:LONGEST].replace(_HIDDEN, "").translate(_TYPOGRAPHIC))
     try:
         words = shlex.split(text)
     except ValueError:
         words = text.split()
-    return tuple(_plain_dashes(word) for word in words)
+    return tuple(_plain_dashes(word.replace(_HIDDEN, "'")) for word in words)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

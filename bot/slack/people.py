@@ -68,7 +68,7 @@ class People:
         self._handles: Remembered[str, dict[str, str]] = Remembered(self._ask_handles, GROUP_AGE)
 
     async def identify(self, user: str, team: str) -> Person:
-        """The member of that id. Raises Refused for guests, strangers, bots, closed accounts, and in doubt."""
+        """The member of that id. Raises Refused for guests, strangers, bots, closed accounts, in doubt."""
         if team not in self._teams:
             raise Refused("Maint answers only members of its own workspace.")
         try:

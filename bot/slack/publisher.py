@@ -55,12 +55,20 @@ class NoEntry(SlackError):
 
 
 def _is_doubtful(error: Exception) -> bool:
+    """Whether the call may have taken effect although it failed."""
     if isinstance(error, SlackApiError):
-        response = error.response
-        status = getattr(response, "status_code", None) or getattr(response, "status", 200)
-        code = response.get("error") if hasattr(response, "get") else ""
-        return status >= 500 or code in _DOUBTFUL
+        return _http_status(error) >= 500 or _code(error) in _DOUBTFUL
     return not isinstance(error, aiohttp.ClientConnectorError)
+
+
+def _http_status(error: SlackApiError) -> int:
+    # The SDK gives its own response, or aiohttp's when the body was no JSON.
+    status = getattr(error.response, "status_code", None) or getattr(error.response, "status", 200)
+    return int(status)
+
+
+def _code(error: SlackApiError) -> str:
+    return str(error.response.get("error", "")) if hasattr(error.response, "get") else ""
 
 
 class Publisher:
@@ -166,7 +174,7 @@ class Publisher:
 
 def _as_slack_error(error: Exception) -> SlackError:
     if isinstance(error, SlackApiError):
-        code = str(error.response.get("error", "")) if hasattr(error.response, "get") else ""
+        code = _code(error)
         if code in _NO_ENTRY:
             return NoEntry("Maint is not in that channel.")
         return SlackError(f"Slack refused: {code or 'no reason given'}")

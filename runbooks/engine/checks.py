@@ -12,6 +12,7 @@ import structlog
 from runbooks.engine.judge import judge
 from runbooks.errors import StepError
 from runbooks.ids import new_id
+from runbooks.records.measurements import Last, Series, StoredResult
 from runbooks.scrub import Scrubber
 from runbooks.spec.model import show_duration
 from runbooks.status import SEVERITY, Status, worst
@@ -27,20 +28,11 @@ GRACE = 1.0
 LONGEST_REASON = 3000
 
 
-@dataclass(frozen=True, order=True)
-class Key:
-    """What a measurement is called from one report to the next."""
-
-    runbook: str
-    step: str
-    target: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class Item:
     """One check of one target: a row to be."""
 
-    key: Key
+    key: Series
     title: str
     check: Check[Any]
     target: TargetBase
@@ -50,13 +42,13 @@ class Item:
 class Result:
     """One row of a report."""
 
-    key: Key
+    key: Series
     title: str
-    kind: str
     environment: str
     status: Status
     at: datetime
     duration: timedelta
+    headline_name: str
     headline: Output
     value: Value = None
     bound: str = ""
@@ -93,15 +85,15 @@ class Limits:
 
 
 class History(Protocol):
-    """What earlier reports measured."""
+    """What earlier reports measured. All raise RecordsError when the database does not answer."""
 
-    async def previous(self, keys: Sequence[Key]) -> Mapping[Key, Previous]:
-        """The last measurement of each key that has one."""
+    async def previous(self, series: Iterable[Series]) -> Mapping[Series, Last]:
+        """The last measurement of each series that has one."""
 
-    async def medians(self, keys: Sequence[Key]) -> Mapping[Key, float]:
-        """The 7-day median of each key's headline."""
+    async def medians(self, series: Iterable[Series]) -> Mapping[Series, float]:
+        """The 7-day median of each series' headline."""
 
-    async def keep(self, correlation: str, results: Sequence[Result]) -> None:
+    async def keep(self, results: Sequence[StoredResult]) -> None:
         """Keeps a report's results, all or none."""
 
 
@@ -130,7 +122,7 @@ def expand(
         for name in names:
             target = targets.get(name)
             if name in only and isinstance(target, check.needs) and check.applies_to(target):
-                key = Key(runbook, step.id, name)
+                key = Series(runbook, step.id, name, check.kind)
                 items.append(Item(key=key, title=step.title, check=check, target=target))
     return items
 
@@ -179,7 +171,7 @@ class CheckRunner:
                 targets=self._targets,
                 connections=connections,
                 now=self._now,
-                previous=previous.get(item.key),
+                previous=Previous(last.at, last.values) if (last := previous.get(item.key)) else None,
             )
             # The target's limit first: those who wait for a slow target hold no place of the others.
             async with per_target[item.target.name], total:
@@ -191,7 +183,7 @@ class CheckRunner:
             for item in items:
                 group.create_task(run_one(item, connections))
         results.sort(key=lambda result: (-SEVERITY.index(result.status), keys.index(result.key)))
-        await self._history.keep(correlation, results)
+        await self._history.keep([_stored(correlation, result) for result in results])
         return Report(
             runbook=runbook,
             correlation=correlation,
@@ -210,11 +202,11 @@ class CheckRunner:
         return Result(
             key=item.key,
             title=item.title,
-            kind=check.kind,
             environment=item.target.environment,
             status=verdict.status if verdict else Status.UNKNOWN,
             at=at,
             duration=timedelta(seconds=clock() - start),
+            headline_name=check.headline,
             headline=check.outputs[check.headline],
             value=self._clean_value(measured.values.get(check.headline)),
             bound=verdict.bound if verdict else "",
@@ -262,6 +254,20 @@ class CheckRunner:
 
     def _clean_value(self, value: Value) -> Value:
         return self._clean(value) if isinstance(value, str) else value
+
+
+def _stored(correlation: str, result: Result) -> StoredResult:
+    return StoredResult(
+        series=result.key,
+        correlation=correlation,
+        status=result.status,
+        summary="; ".join(result.reasons) or result.summary,
+        headline=result.headline_name,
+        values=result.values,
+        units={name: output.unit for name, output in result.outputs.items()},
+        duration_ms=result.duration.total_seconds() * 1000,
+        at=result.at,
+    )
 
 
 def unconfigured(steps: Iterable[Step], targets: Mapping[str, TargetBase]) -> tuple[str, ...]:

@@ -1,20 +1,21 @@
 """Running checks: all at once, and each fault costs its own row."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
 
 from runbooks.engine import checks
-from runbooks.engine.checks import CheckRunner, Item, Key, Limits, Report, Result, expand, unconfigured
+from runbooks.engine.checks import CheckRunner, Item, Limits, Report, expand, unconfigured
 from runbooks.errors import RecordsError, StepError
+from runbooks.records.measurements import Last, Series, StoredResult
 from runbooks.scrub import Scrubber
 from runbooks.spec.model import parse_duration
 from runbooks.status import Status
-from runbooks.steps.reach import Connections, Previous, Reach
+from runbooks.steps.reach import Connections, Reach
 from runbooks.steps.step import Check, Measured, Output
 from runbooks.targets import HostTarget, HttpTarget, TargetBase
 
@@ -40,6 +41,8 @@ class Scripted(Check[HostTarget]):
     async def measure(self, target: HostTarget, reach: Reach) -> Measured:
         running.now += 1
         running.most = max(running.most, running.now)
+        if running.now == 2:
+            running.two.set()
         try:
             match self.act:
                 case "crash":
@@ -72,6 +75,7 @@ class Running:
     now: int = 0
     most: int = 0
     deaf: int = 0
+    two: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 running = Running()
@@ -81,17 +85,17 @@ class Memory:
     """A history in memory: the database's own tests are elsewhere."""
 
     def __init__(self) -> None:
-        self.kept: list[Result] = []
-        self.before: dict[Key, Previous] = {}
+        self.kept: list[StoredResult] = []
+        self.before: dict[Series, Last] = {}
         self.fails = False
 
-    async def previous(self, keys: Sequence[Key]) -> Mapping[Key, Previous]:
+    async def previous(self, series: Iterable[Series]) -> Mapping[Series, Last]:
         return self.before
 
-    async def medians(self, keys: Sequence[Key]) -> Mapping[Key, float]:
-        return dict.fromkeys(keys, 7.0)
+    async def medians(self, series: Iterable[Series]) -> Mapping[Series, float]:
+        return dict.fromkeys(series, 7.0)
 
-    async def keep(self, correlation: str, results: Sequence[Result]) -> None:
+    async def keep(self, results: Sequence[StoredResult]) -> None:
         if self.fails:
             raise RecordsError("the disk is full")
         self.kept.extend(results)
@@ -100,12 +104,13 @@ class Memory:
 @pytest.fixture
 def memory() -> Memory:
     running.now = running.most = running.deaf = 0
+    running.two = asyncio.Event()
     return Memory()
 
 
 def item(name: str = "a", target: str = "web-1", **fields: Any) -> Item:
     check = Scripted.model_validate(fields)
-    return Item(key=Key("health", name, target), title="scripted", check=check, target=HOSTS[target])
+    return Item(key=Series("health", name, target, check.kind), title="scripted", check=check, target=HOSTS[target])
 
 
 async def run(memory: Memory, *items: Item, limits: Limits | None = None) -> Report:
@@ -194,7 +199,7 @@ async def test_secrets_are_scrubbed_from_every_row(memory: Memory) -> None:
 
 async def test_the_last_measurement_reaches_the_step(memory: Memory) -> None:
     """A step sees the values of its own last measurement."""
-    memory.before[Key("health", "a", "web-1")] = Previous(datetime.now(UTC), {"value": 41.0})
+    memory.before[item("a").key] = Last(datetime.now(UTC), {"value": 41.0})
 
     report = await run(memory, item("a", act="previous"))
 
@@ -214,7 +219,7 @@ async def test_rows_come_as_they_are_ready_and_are_kept(memory: Memory) -> None:
     )
 
     assert order == ["quick", "slow"]
-    assert sorted(result.key.step for result in memory.kept) == ["quick", "slow"]
+    assert sorted(result.series.step for result in memory.kept) == ["quick", "slow"]
     assert {result.median for result in report.results} == {7.0}
 
 
@@ -229,8 +234,7 @@ async def test_results_that_cannot_be_kept_are_not_reported_as_if_they_were(memo
 async def test_cancelling_a_report_ends_its_steps(memory: Memory) -> None:
     """A cancelled report leaves no step running."""
     task = asyncio.create_task(run(memory, item(act="hang"), item("b", act="hang")))
-    while running.now < 2:
-        await asyncio.sleep(0)
+    await asyncio.wait_for(running.two.wait(), 5)
 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

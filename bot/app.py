@@ -1,0 +1,237 @@
+"""The composition root: settings in, a working Maint out; started and stopped in order."""
+
+import asyncio
+import getpass
+import shlex
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from rich.console import Console
+
+from bot import terminal
+from bot.http import HttpServer, make_http
+from bot.logs import set_up_logs
+from bot.settings import Loaded, SlackCredentials, load_settings, slack_credentials
+from bot.slack.app import Bot, make_app, who_are_we
+from bot.slack.client import SlackClient
+from bot.slack.connection import SocketConnections
+from bot.slack.gateway import Gateway
+from bot.slack.people import People
+from bot.slack.publisher import Publisher
+from bot.slack.throttle import Throttle
+from commands import COMMANDS
+from commands.command import Actor, ActorKind, Request, Services
+from commands.dispatch import Admission, Dispatcher
+from commands.reply import Reply
+from runbooks.access import TERMINAL, Place, terminal_access
+from runbooks.engine.checks import CheckRunner, Limits
+from runbooks.errors import MaintError, RecordsError
+from runbooks.ids import new_id
+from runbooks.records.database import open_database
+from runbooks.records.migrate import migrate
+from runbooks.records.only_process import only_process
+from runbooks.records.records import Records
+from runbooks.status import EXIT_CODES
+
+log = structlog.get_logger()
+
+#: Seconds that requests under way get after SIGTERM; Docker kills after 10.
+DRAIN = 7.0
+#: Seconds between two rounds of removing what is old.
+TIDY_INTERVAL = 3600.0
+EXIT_REFUSED = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """What Slack and the terminal share."""
+
+    loaded: Loaded
+    records: Records
+    dispatcher: Dispatcher
+
+
+@asynccontextmanager
+async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
+    """Opens the database and puts the commands together."""
+    settings = loaded.settings
+    records = await Records.open(settings.database_url(), loaded.scrub)
+    try:
+        limits = Limits(total=settings.checks.concurrency, per_target=settings.checks.per_target)
+        services = Services(
+            targets=settings.targets,
+            runbooks=loaded.runbooks,
+            checks=CheckRunner(settings.targets, records, loaded.scrub, limits),
+            commands=COMMANDS,
+        )
+        yield Core(
+            loaded=loaded, records=records, dispatcher=Dispatcher(services, records, loaded.scrub)
+        )
+    finally:
+        await records.close()
+
+
+async def run_at_terminal(
+    path: Path, environ: Mapping[str, str], words: tuple[str, ...], *, as_json: bool, verbose: bool
+) -> int:
+    """Carries out one command for the person at the terminal; returns the exit code."""
+    loaded = await asyncio.to_thread(load_settings, path, environ)
+    set_up_logs(loaded.scrub, "console", "warning")
+    user = getpass.getuser()
+    actor = Actor(kind=ActorKind.TERMINAL, id=f"{user}@{socket.gethostname()}", name=user)
+    request = Request(
+        actor=actor,
+        place=Place(id=TERMINAL),
+        access=terminal_access(),
+        correlation=new_id(),
+        text=shlex.join(words),
+    )
+    structlog.contextvars.bind_contextvars(correlation=request.correlation)
+    console = Console(stderr=as_json)
+    async with open_core(loaded) as core:
+        admission = await core.dispatcher.admit(request)
+        if not isinstance(admission, Admission):
+            reply = admission
+            assert reply is not None
+            code = EXIT_REFUSED
+        else:
+            with terminal.live(console) as progress:
+                reply = await core.dispatcher.carry_out(admission, progress)
+            code = EXIT_CODES[reply.status] if reply.status else 0 if reply.data is not None else 1
+    if as_json:
+        terminal.print_json(reply)
+    else:
+        console.print(terminal.draw(reply))
+        if verbose:
+            console.print(terminal.draw_details(reply))
+    return code
+
+
+def migrate_database(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Applies what the database lacks, and returns the names of it."""
+    loaded = load_settings(path, environ)
+    engine = open_database(loaded.settings.database_url(), loaded.scrub)
+    try:
+        return tuple(migrate(engine))
+    finally:
+        engine.dispose()
+
+
+async def serve(path: Path, environ: Mapping[str, str]) -> int:
+    """Answers Slack until SIGTERM or SIGINT. Raises MaintError for what keeps it from starting."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loaded = await asyncio.to_thread(load_settings, path, environ)
+    credentials = slack_credentials(environ, loaded.settings.slack.mode)
+    loaded.scrub.add(*credentials.secrets())
+    set_up_logs(loaded.scrub, loaded.settings.log.format, loaded.settings.log.level)
+    async with Server(loaded, credentials) as server:
+        log.info("maint.ready", **server.facts())
+        await stop.wait()
+        log.info("maint.stopping")
+    log.info("maint.stopped")
+    return 0
+
+
+class Server:
+    """A Maint that is connected to Slack, from entering to leaving."""
+
+    def __init__(self, loaded: Loaded, credentials: SlackCredentials) -> None:
+        self._loaded = loaded
+        self._credentials = credentials
+        self._stack = AsyncExitStack()
+        self._sockets: SocketConnections | None = None
+        self._records: Records | None = None
+        self._bot: Bot | None = None
+        self.port: int | None = None
+
+    async def __aenter__(self) -> "Server":
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        settings, credentials = self._loaded.settings, self._credentials
+        stack.enter_context(only_process(settings.database_url()))
+        core = await stack.enter_async_context(open_core(self._loaded))
+        self._records = core.records
+        client = await stack.enter_async_context(
+            SlackClient(credentials.bot_token.get_secret_value(), credentials.api_url)
+        )
+        bot = self._bot = await who_are_we(client.web)
+        if bot.missing_scopes:
+            log.warning("slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest")
+        gateway = Gateway(
+            dispatcher=core.dispatcher,
+            people=People(client.web, frozenset({bot.team, *settings.slack.teams}), settings.roles),
+            publisher=Publisher(client),
+            throttle=Throttle(settings.limits.commands_per_minute),
+            grants=settings.grants,
+            channels=settings.slack.channels,
+        )
+        secret = credentials.signing_secret.get_secret_value() if credentials.signing_secret else ""
+        app = make_app(client.web, bot, secret)
+        gateway.listen(app)
+        gateway.start()
+        stack.push_async_callback(self._drain, gateway)
+        tidying = asyncio.create_task(self._tidy(core.records))
+        stack.callback(tidying.cancel)
+        over_http = settings.slack.mode == "http"
+        if over_http or settings.http is not None:
+            address = settings.http_address()
+            http = make_http(app if over_http else None, secret, self._faults)
+            server = HttpServer(http, address.host, address.port)
+            self.port = await server.start()
+            stack.push_async_callback(server.stop)
+        if credentials.app_token is not None:
+            self._sockets = SocketConnections(
+                app, credentials.app_token.get_secret_value(), settings.slack.connections
+            )
+            stack.push_async_callback(self._sockets.close)
+            await self._sockets.connect(client.web)
+
+    def facts(self) -> dict[str, object]:
+        """What a person wants to read in the line that says that we are ready."""
+        assert self._bot is not None
+        return {
+            "workspace": self._bot.team_name,
+            "mode": self._loaded.settings.slack.mode,
+            "targets": len(self._loaded.settings.targets),
+            "runbooks": len(self._loaded.runbooks),
+            **({"port": self.port} if self.port else {}),
+        }
+
+    async def _faults(self) -> dict[str, str]:
+        """What is wrong now, for /readyz."""
+        faults = {}
+        assert self._records is not None
+        try:
+            await self._records.ping()
+        except RecordsError:
+            faults["database"] = "does not answer"
+        if self._sockets is not None and not await self._sockets.connected():
+            faults["slack"] = "not connected"
+        return faults
+
+    async def _drain(self, gateway: Gateway) -> None:
+        if not await gateway.drain(DRAIN):
+            log.warning("maint.drain.cut_off", seconds=DRAIN)
+
+    async def _tidy(self, records: Records) -> None:
+        while True:
+            try:
+                await records.prune()
+            except MaintError as error:
+                log.warning("records.prune.failed", error=str(error))
+            await asyncio.sleep(TIDY_INTERVAL)
