@@ -1,0 +1,159 @@
+"""The audit log: who asked, decided or changed what, and how it went. Events are only ever added."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from runbooks.ids import new_id
+from runbooks.records.columns import storable
+from runbooks.records.database import scrubber_of
+from runbooks.records.schema import NOTABLE, audit_events
+from runbooks.scrub import Scrubber
+
+#: Characters of one text in `details`, and of all of them together as JSON.
+LONGEST_DETAIL, LONGEST_DETAILS = 3_000, 16_000
+#: Events that one page may have.
+LARGEST_PAGE = 500
+
+
+class Outcome(StrEnum):
+    """How it went. A later version may know more: reading takes any text."""
+
+    ACCEPTED = "accepted"  #: it was understood and allowed, and begins
+    OK = "ok"  #: it was done
+    FAILED = "failed"  #: it was tried, and did not work
+    INVALID = "invalid"  #: the words did not fit
+    DENIED = "denied"  #: the person may not
+    DUPLICATE = "duplicate"  #: it was delivered a second time, and nothing was done
+    THROTTLED = "throttled"  #: too many at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened: who, by the id and the name at that time; what, on what; from which channel.
+
+    `actor_kind` is `slack`, `terminal` or `clock`; `team` is the Slack workspace. Empty texts mean that
+    there was none. `details` is kept as JSON; what JSON does not know is kept as its text.
+    """
+
+    actor_kind: str
+    actor_id: str
+    action: str
+    outcome: str
+    object: str = ""
+    actor_name: str = ""
+    team: str = ""
+    channel: str = ""
+    channel_name: str = ""
+    correlation: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    id: str = field(default_factory=new_id)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An event as it stands in the log, at its place `seq`."""
+
+    seq: int
+    event: Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which events to read: all that are set must fit."""
+
+    actor_id: str | None = None
+    action: str | None = None
+    outcome: str | None = None
+    correlation: str | None = None
+
+
+def append(connection: Connection, *events: Event) -> None:
+    """Adds events within the caller's transaction: they stand if, and only if, it commits.
+
+    Secrets are scrubbed, texts cut to the columns' limits.
+    """
+    scrub = scrubber_of(connection)
+    if events:
+        connection.execute(insert(audit_events), [_row(event, scrub) for event in events])
+
+
+def newest(
+    connection: Connection, which: Filter | None = None, *, before: int | None = None, limit: int = 50
+) -> tuple[Recorded, ...]:
+    """A page of events, newest first; `before` is the `seq` of the last one on the page before."""
+    which = which or Filter()
+    query = select(audit_events).order_by(audit_events.c.seq.desc()).limit(min(limit, LARGEST_PAGE))
+    for name in ("actor_id", "action", "outcome", "correlation"):
+        if (wanted := getattr(which, name)) is not None:
+            query = query.where(audit_events.c[name] == wanted)
+    if which.outcome not in (None, Outcome.OK, Outcome.ACCEPTED):
+        query = query.where(NOTABLE)  # in the very words of the index: no planner looks behind a parameter
+    if before is not None:
+        query = query.where(audit_events.c.seq < before)
+    return tuple(Recorded(row.seq, _event(row)) for row in connection.execute(query))
+
+
+def _row(event: Event, scrub: Scrubber) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "at": event.at,
+        "actor_kind": event.actor_kind,
+        "actor_id": scrub(event.actor_id),
+        "actor_name": scrub(event.actor_name),
+        "team": scrub(event.team),
+        "action": scrub(event.action),
+        "object": scrub(event.object),
+        "outcome": event.outcome,
+        "channel": scrub(event.channel),
+        "channel_name": scrub(event.channel_name),
+        "correlation": event.correlation,
+        "details": _canonical(event.details, scrub),
+    }
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(
+        actor_kind=row.actor_kind,
+        actor_id=row.actor_id,
+        actor_name=row.actor_name,
+        team=row.team,
+        action=row.action,
+        outcome=row.outcome,
+        object=row.object,
+        channel=row.channel,
+        channel_name=row.channel_name,
+        correlation=row.correlation,
+        details=json.loads(row.details),
+        at=row.at,
+        id=row.id,
+    )
+
+
+def _canonical(details: Mapping[str, Any], scrub: Scrubber) -> str:
+    """One text for one content: sorted keys, no spaces. What is too long is kept as its beginning."""
+    text = _json(_plain(details, scrub))
+    # Quotes in the beginning are escaped once more: half the limit always fits.
+    return text if len(text) <= LONGEST_DETAILS else _json({"cut": text[: LONGEST_DETAILS // 2 - 10]})
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: object, scrub: Scrubber) -> object:
+    if isinstance(value, Mapping):
+        return {str(_plain(str(key), scrub)): _plain(inner, scrub) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(inner, scrub) for inner in value]
+    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    text = storable(scrub(str(value)))
+    return text if len(text) <= LONGEST_DETAIL else text[: LONGEST_DETAIL - 1] + "…"

@@ -1,0 +1,14 @@
+"""Alembic's entry: runs migrations on the connection that it is handed, within its transaction."""
+
+from alembic import context
+
+from runbooks.records.migrate import VERSION_TABLE
+from runbooks.records.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSION_TABLE,
+)
+with context.begin_transaction():
+    context.run_migrations()

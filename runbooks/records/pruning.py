@@ -1,0 +1,26 @@
+"""Old rows go in small batches, so that nobody waits long for the lock. Audit events stay for ever."""
+
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, Table, delete, select
+
+from runbooks.records.schema import check_results, deliveries
+
+#: Rows that one transaction removes.
+BATCH = 1_000
+
+
+def prune_deliveries(connection: Connection, before: datetime) -> int:
+    """Removes one batch of deliveries that are older; how many there were."""
+    return _prune(connection, deliveries, deliveries.c.digest, before)
+
+
+def prune_results(connection: Connection, before: datetime) -> int:
+    """Removes one batch of check results that are older, with their measurements; how many there were."""
+    return _prune(connection, check_results, check_results.c.id, before)
+
+
+def _prune(connection: Connection, table: Table, key: Column[object], before: datetime) -> int:
+    old = select(key).where(table.c.at < before).order_by(table.c.at).limit(BATCH)
+    statement = delete(table).where(key.in_(old.scalar_subquery()))
+    return len(connection.execute(statement.returning(key)).all())

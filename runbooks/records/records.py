@@ -1,0 +1,175 @@
+"""The database as the event loop sees it: every call runs in a thread, and none waits for ever."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Self, TypeVar
+
+from sqlalchemy import Connection, Engine, text
+
+from runbooks.errors import RecordsError
+from runbooks.records import audit, cards, deliveries, measurements, pruning
+from runbooks.records.audit import Event, Filter, Recorded
+from runbooks.records.cards import Card
+from runbooks.records.database import POOL_SIZE, open_database, reading
+from runbooks.records.deliveries import Entry
+from runbooks.records.measurements import Last, Series, StoredResult
+from runbooks.records.migrate import migrate
+from runbooks.records.trouble import plain_errors, where
+from runbooks.scrub import Scrubber
+
+T = TypeVar("T")
+
+#: Events that one transaction takes. At 256, one wait for the disk serves everybody who is waiting.
+_BATCH = 256
+
+
+class Records:
+    """Every method is one transaction. All raise RecordsError when the database cannot do it in time:
+    then nothing is acknowledged, and whoever asked must not go on as if it stood."""
+
+    def __init__(self, engine: Engine, *, patience: float = 60) -> None:
+        """`patience` is how long one call may take, in seconds."""
+        self.engine = engine
+        self._patience = patience
+        # Threads of our own: a database that hangs must not take those that resolve host names.
+        self._threads = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="records")
+        self._waiting: list[tuple[Entry, asyncio.Future[bool]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, url: str, scrub: Scrubber | None = None) -> Self:
+        """Opens the database and brings its schema up to date."""
+        engine = await asyncio.to_thread(open_database, url, scrub)
+        records = cls(engine)
+        try:
+            await asyncio.to_thread(migrate, engine)
+        except BaseException:
+            await records.close()
+            raise
+        return records
+
+    async def close(self) -> None:
+        """Waits for what is being recorded, then lets go of the connections."""
+        if self._writer is not None:
+            await asyncio.wait([self._writer])
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self.engine.dispose)
+
+    async def ping(self) -> None:
+        """Returns when the database answers."""
+        await self._read(lambda connection: connection.execute(text("SELECT 1")))
+
+    async def record(self, event: Event, delivery_key: str | None = None) -> bool:
+        """Adds an audit event; returns when it is on the disk.
+
+        False when the delivery of that key was recorded before: the event then stands as a `duplicate`,
+        and nothing else may be done for it. Events that wait at the same time share a transaction.
+        """
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((Entry(event, delivery_key), done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._record_waiting(), name="records-writer")
+        return await done
+
+    async def events(
+        self, which: Filter | None = None, *, before: int | None = None, limit: int = 50
+    ) -> tuple[Recorded, ...]:
+        """A page of audit events, newest first; `before` is the `seq` of the last one on the page before."""
+        return await self._read(partial(audit.newest, which=which, before=before, limit=limit))
+
+    async def keep(self, results: Sequence[StoredResult]) -> None:
+        """Saves the results of a whole report."""
+        await self._write(lambda connection: measurements.keep(connection, results))
+
+    async def previous(self, series: Iterable[Series]) -> dict[Series, Last]:
+        """The last values of each series that ever had any."""
+        return await self._read(lambda connection: measurements.previous(connection, series))
+
+    async def medians(self, series: Iterable[Series], days: float = 7) -> dict[Series, float]:
+        """The median headline of each series over the last days; a series without a number is left out."""
+        return await self._read(lambda connection: measurements.medians(connection, series, days))
+
+    async def add_card(self, card: Card) -> None:
+        """Remembers a card that is about to be posted."""
+        await self._write(lambda connection: cards.add(connection, card))
+
+    async def card_posted(self, card_id: str, ts: str) -> bool:
+        """Notes where the card stands. False when it stands somewhere already."""
+        return await self._write(lambda connection: cards.posted(connection, card_id, ts))
+
+    async def cards(self, correlation: str) -> tuple[Card, ...]:
+        """The cards of one request, oldest first."""
+        return await self._read(lambda connection: cards.of(connection, correlation))
+
+    async def prune(self, *, deliveries_days: float = 1, results_days: float = 90) -> dict[str, int]:
+        """Removes what is older, batch by batch; how many rows of which table. Audit events stay."""
+        return {
+            "deliveries": await self._prune(pruning.prune_deliveries, deliveries_days),
+            "check_results": await self._prune(pruning.prune_results, results_days),
+        }
+
+    async def _prune(self, batch: Callable[..., int], days: float) -> int:
+        before = datetime.now(UTC) - timedelta(days=days)
+        total = 0
+        while removed := await self._write(partial(batch, before=before)):
+            total += removed
+        return total
+
+    async def _record_waiting(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            if await self._record(batch):
+                continue
+            for one in batch:
+                await self._record([one], alone=True)
+
+    async def _record(self, batch: list[tuple[Entry, asyncio.Future[bool]]], alone: bool = False) -> bool:
+        """Records a batch and tells whoever waits; False when one of several is at fault, and nothing is."""
+        entries = [entry for entry, _ in batch]
+        try:
+            firsts = await self._write(lambda connection: deliveries.record(connection, entries))
+        except RecordsError as error:
+            _tell(batch, error)
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+            if not alone:
+                return False
+            _tell(batch, error)
+        else:
+            for (_, done), first in zip(batch, firsts, strict=True):
+                if not done.done():
+                    done.set_result(first)
+        return True
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        return await self._run(reading, work)
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        return await self._run(Engine.begin, work)
+
+    async def _run(
+        self,
+        begin: Callable[[Engine], AbstractContextManager[Connection]],
+        work: Callable[[Connection], T],
+    ) -> T:
+        def in_thread() -> T:
+            with plain_errors(self.engine.url), begin(self.engine) as connection:
+                return work(connection)
+
+        try:
+            async with asyncio.timeout(self._patience):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, in_thread)
+        except TimeoutError as error:
+            raise RecordsError(
+                f"{where(self.engine.url)} did not answer in {self._patience:g} s. "
+                "Whether it did what was asked is not known."
+            ) from error
+
+
+def _tell(batch: list[tuple[Entry, asyncio.Future[bool]]], error: Exception) -> None:
+    for _, done in batch:
+        if not done.done():
+            done.set_exception(error)
