@@ -87,6 +87,8 @@ Headers = dict[str, Annotated[SecretStr, AfterValidator(_long_enough)]]
 class TargetBase(Spec):
     """What every target has. `name` is its key in the file."""
 
+    filled: ClassVar = ("name",)
+
     name: str = ""
     environment: str = "production"
     description: str = ""

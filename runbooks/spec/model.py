@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
@@ -16,6 +16,13 @@ class Spec(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
     )
+    #: Fields that whoever loads the file fills in.
+    filled: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def written(cls) -> list[str]:
+        """The keys that people may write."""
+        return [name for name in cls.model_fields if name not in cls.filled]
 
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -65,3 +72,15 @@ Duration = Annotated[
         {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$", "examples": ["10s", "5m"]}
     ),
 ]
+
+
+def up_to(longest: str) -> AfterValidator:
+    """For a Duration: more than nothing, and not longer than that."""
+    most = parse_duration(longest)
+
+    def check(value: timedelta) -> timedelta:
+        if not timedelta(0) < value <= most:
+            raise ValueError(f"it must be longer than 0s and at most {longest}")
+        return value
+
+    return AfterValidator(check)
