@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 from runbooks.scrub import SHORTEST
-from runbooks.spec.model import Duration, Spec, parse_duration
+from runbooks.spec.model import Duration, Spec, Timezone, parse_duration
 
 
 def _split(url: str) -> SplitResult:
@@ -209,7 +209,7 @@ class LogsTarget(TargetBase):
     path: str
     format: Literal["nginx", "json", "python", "syslog"] | LogFormat
     host: str | None = None
-    timezone: str = "UTC"
+    timezone: Timezone = "UTC"
 
     def where(self) -> str:
         return f"{self.host}:{self.path}" if self.host else self.path

@@ -3,8 +3,11 @@
 import re
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+from runbooks.nearest import did_you_mean
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -72,6 +75,19 @@ Duration = Annotated[
         {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$", "examples": ["10s", "5m"]}
     ),
 ]
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):  # unknown; no name at all; a folder of names
+        hint = did_you_mean(value, available_timezones()) or "one like Europe/Berlin"
+        raise ValueError(f"there is no time zone {value[:40]!r} ({hint})") from None
+    return value
+
+
+#: A name in the IANA database: `Europe/Berlin`.
+Timezone = Annotated[str, AfterValidator(_timezone)]
 
 
 def up_to(longest: str) -> AfterValidator:

@@ -1,7 +1,7 @@
 """A document judged by a model: every fault at its exact place, in words for people."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -51,14 +51,20 @@ _SHOWN = 40
 _well_known_secrets = Scrubber()
 
 
-def validate(document: Document, model: type[M], at: KeyPath = ()) -> tuple[M | None, tuple[Fault, ...]]:
+def validate(
+    document: Document, model: type[M], at: KeyPath = (), *, only: Collection[str] | None = None
+) -> tuple[M | None, tuple[Fault, ...]]:
     """The model of what is at that place, or None and the faults; nothing there counts as an empty map.
 
+    `only`: the keys that are the model's business, when somebody else judges the others.
+
     The text of an unquoted reference becomes a number or a boolean where the model wants one. A fault
-    that `document.faults` explains already is not repeated, so None may come without faults.
+    that `document.faults` has already is not repeated, so None may come without faults.
     """
     value = document.get(at)
     data = {} if value is None else copy.deepcopy(value)
+    if only is not None:
+        data = {key: data[key] for key in data if key in only}
     try:
         return model.model_validate(data), ()
     except ValidationError as error:
@@ -112,6 +118,8 @@ def _faults(document: Document, spots: list[tuple[Spot, ErrorDetails]]) -> Itera
 def _is_explained(document: Document, spot: Spot, problem: ErrorDetails) -> bool:
     if problem["type"] in ("missing", "extra_forbidden"):
         return spot.path in document.broken
+    if problem["type"] == "too_short" and len(document.get(spot.path)) >= problem["ctx"]["min_length"]:
+        return True  # pydantic counts only the items that are right, and the wrong ones have their own
     return any(
         path[: len(spot.path)] == spot.path or path == spot.path[: len(path)] for path in document.broken
     )
