@@ -200,7 +200,15 @@ def test_any_text_of_yaml_signs_is_read_or_refused(text: str) -> None:
 
 _KEYS = st.text(string.ascii_letters + " _-'\"#:", min_size=1, max_size=8)
 _WORDS = st.text("abc", min_size=1, max_size=3)
-_SCALARS = st.none() | st.booleans() | st.integers() | st.text(string.printable[:95] + "é\n", max_size=20)
+_SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(string.printable[:95] + "é\n", max_size=20).filter(
+        # PyYAML leaves a text like 0E0 unquoted, which is a number in YAML 1.2.
+        lambda text: isinstance(core_value(text), str)
+    )
+)
 _TREES = st.recursive(
     _SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=4),
@@ -213,7 +221,6 @@ def test_what_a_yaml_library_writes_is_read_back(tree: object, flow: bool | None
     """Plain data survives being written by PyYAML, in block and in flow style."""
     text = yaml.safe_dump({"tree": tree}, default_flow_style=flow, allow_unicode=True)
 
-    # PyYAML writes for YAML 1.1, which spells some numbers and booleans otherwise: it quotes more.
     assert parse(text.encode(), "f.yaml").data == {"tree": tree}
 
 
