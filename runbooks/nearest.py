@@ -6,8 +6,10 @@ from difflib import get_close_matches
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant, or None when none is close."""
+    by_form = {name.lower(): name for name in known}
     # Comparing takes the product of the lengths, and nobody mistypes a word of a hundred letters.
-    return next(iter(get_close_matches(word[:100].lower(), list(known), n=1)), None)
+    close = get_close_matches(word[:100].lower(), by_form, n=1)
+    return by_form[close[0]] if close else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 from runbooks.scrub import SHORTEST
-from runbooks.spec.model import Duration, Spec, parse_duration
+from runbooks.spec.model import Duration, Spec, Timezone, parse_duration
 
 
 def _split(url: str) -> SplitResult:
@@ -86,6 +86,8 @@ Headers = dict[str, Annotated[SecretStr, AfterValidator(_long_enough)]]
 
 class TargetBase(Spec):
     """What every target has. `name` is its key in the file."""
+
+    filled: ClassVar = ("name",)
 
     name: str = ""
     environment: str = "production"
@@ -207,7 +209,7 @@ class LogsTarget(TargetBase):
     path: str
     format: Literal["nginx", "json", "python", "syslog"] | LogFormat
     host: str | None = None
-    timezone: str = "UTC"
+    timezone: Timezone = "UTC"
 
     def where(self) -> str:
         return f"{self.host}:{self.path}" if self.host else self.path

@@ -2,9 +2,12 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+from runbooks.nearest import did_you_mean
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -16,6 +19,13 @@ class Spec(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
     )
+    #: Fields that whoever loads the file fills in.
+    filled: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def written(cls) -> list[str]:
+        """The keys that people may write."""
+        return [name for name in cls.model_fields if name not in cls.filled]
 
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -65,3 +75,28 @@ Duration = Annotated[
         {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$", "examples": ["10s", "5m"]}
     ),
 ]
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):  # unknown; no name at all; a folder of names
+        hint = did_you_mean(value, available_timezones()) or "one like Europe/Berlin"
+        raise ValueError(f"there is no time zone {value[:40]!r} ({hint})") from None
+    return value
+
+
+#: A name in the IANA database: `Europe/Berlin`.
+Timezone = Annotated[str, AfterValidator(_timezone)]
+
+
+def up_to(longest: str) -> AfterValidator:
+    """For a Duration: more than nothing, and not longer than that."""
+    most = parse_duration(longest)
+
+    def check(value: timedelta) -> timedelta:
+        if not timedelta(0) < value <= most:
+            raise ValueError(f"it must be longer than 0s and at most {longest}")
+        return value
+
+    return AfterValidator(check)

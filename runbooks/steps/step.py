@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, TypeVar
 
 from pydantic import Field, field_validator
 
-from runbooks.spec.model import Duration, Spec, parse_duration
+from runbooks.spec.model import Duration, Spec, parse_duration, up_to
 from runbooks.status import Status
 from runbooks.steps.thresholds import Condition, Thresholds
 from runbooks.targets import TargetBase
@@ -21,7 +20,7 @@ TargetT = TypeVar("TargetT", bound=TargetBase)
 #: `target: '*'` is every target of the type that the step needs.
 EVERY = "*"
 #: A check that takes longer holds up the report that it is a row of.
-LONGEST_CHECK = timedelta(minutes=10)
+LONGEST_CHECK = "10m"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +58,7 @@ class Check(Spec, Generic[TargetT]):
     headline: ClassVar[str]  # the output that a row shows, and that `warning: {above: 80}` means
 
     target: str = EVERY
-    timeout: Duration = Field(default=parse_duration("10s"), gt=timedelta(0), le=LONGEST_CHECK)
+    timeout: Annotated[Duration, up_to(LONGEST_CHECK)] = parse_duration("10s")
     warning: Thresholds = Field(default_factory=dict)
     critical: Thresholds = Field(default_factory=dict)
 
