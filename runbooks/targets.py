@@ -1,10 +1,13 @@
 """The systems that are looked after, and how to reach each: `targets:` in maint.yaml."""
 
+import zoneinfo
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+import regex
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from runbooks.scrub import SHORTEST
 from runbooks.spec.model import Duration, Spec, Timezone, parse_duration
@@ -156,12 +159,16 @@ class Ssh(Spec):
     connect_timeout: Duration = parse_duration("10s")
 
 
+#: The name of a systemd unit, as systemd.unit(5) has it; never an option, never a pattern.
+UnitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,254}$")]
+
+
 class HostTarget(TargetBase):
     """A machine: this one, or another over ssh. `services` are the systemd units that must run there."""
 
     type: Literal["host"]
     ssh: Ssh | None = None
-    services: tuple[str, ...] = Field(default=(), strict=False)
+    services: tuple[UnitName, ...] = Field(default=(), strict=False)
     ignore_mounts: tuple[str, ...] = Field(default=(), strict=False)
 
     def where(self) -> str:
@@ -189,15 +196,45 @@ class PrometheusTarget(TargetBase):
 
 
 class LogFormat(Spec):
-    """A line format of your own. `pattern` is a regular expression with the groups `time`, and as there
-    are any `level`, `status`, `message`; `time` is a strptime format, `iso` or `epoch`."""
+    """A line format of your own. `pattern` is a regular expression, matched from the start of a line, with
+    the group `time`, `level` or `status` (or both), and as there is one `message`; `time` is a strptime
+    format, `iso` or `epoch`. `total: true` says that every line is one request, so a rate can be computed."""
 
     pattern: str
     time: str
     error_levels: tuple[str, ...] = Field(
         default=("ERROR", "FATAL", "CRITICAL", "ALERT", "EMERG"), strict=False
     )
-    total: bool = False  # every line is one request, so a rate can be computed
+    total: bool = False
+
+    @field_validator("pattern")
+    @classmethod
+    def _can_be_read(cls, pattern: str) -> str:
+        try:
+            groups = set(regex.compile(pattern).groupindex)
+        except regex.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        if "time" not in groups:
+            raise ValueError("needs a group (?P<time>...): without it no line can be told to be recent")
+        if not groups & {"level", "status"}:
+            raise ValueError("needs a group (?P<level>...) or (?P<status>...): it tells errors from the rest")
+        return pattern
+
+    @field_validator("time")
+    @classmethod
+    def _is_a_whole_time(cls, time: str) -> str:
+        if time in ("iso", "epoch"):
+            return time
+        if "%Z" in time:
+            raise ValueError("names of time zones are ambiguous: use %z, or `timezone:` of the target")
+        sample = datetime(2026, 11, 21, 21, 34, 56, tzinfo=UTC if "%z" in time else None)
+        try:
+            read = datetime.strptime(sample.strftime(time), time)  # noqa: DTZ007 - %z where it has one
+        except ValueError as error:
+            raise ValueError(f"is no strptime format, `iso` or `epoch`: {error}") from error
+        if read.replace(second=56) != sample:
+            raise ValueError("needs the year, month, day, hour and minute: %Y-%m-%d %H:%M:%S, say")
+        return time
 
 
 class LogsTarget(TargetBase):
@@ -206,13 +243,22 @@ class LogsTarget(TargetBase):
     FORMATS: ClassVar = ("nginx", "json", "python", "syslog")
 
     type: Literal["logs"]
-    path: str
+    path: str = Field(min_length=1)
     format: Literal["nginx", "json", "python", "syslog"] | LogFormat
     host: str | None = None
     timezone: Timezone = "UTC"
 
     def where(self) -> str:
         return f"{self.host}:{self.path}" if self.host else self.path
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, timezone: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(timezone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError("is no time zone: UTC or Europe/Berlin, say") from error
+        return timezone
 
 
 Target = Annotated[

@@ -2,8 +2,18 @@
 
 from typing import Any
 
+from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
+from runbooks.steps.host_service import HostService
+from runbooks.steps.logs import LogErrors
 from runbooks.steps.step import Check
 
-_KINDS: tuple[type[Check[Any]], ...] = ()
+_KINDS: tuple[type[Check[Any]], ...] = (
+    HostDisk,
+    HostMemory,
+    HostLoad,
+    HostProcesses,
+    HostService,
+    LogErrors,
+)
 
 CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _KINDS}
