@@ -29,9 +29,9 @@ class MaintGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             meant = nearest(args[0], self.list_commands(ctx))
-            if meant:
-                error.message += f" Did you mean {meant}?"
-            raise
+            if meant is None:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {meant}?", ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -27,7 +27,6 @@ from bot.slack.throttle import Throttle
 from commands import COMMANDS
 from commands.command import Actor, ActorKind, Request, Services
 from commands.dispatch import Admission, Dispatcher
-from commands.reply import Reply
 from runbooks.access import TERMINAL, Place, terminal_access
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.errors import MaintError, RecordsError
@@ -69,9 +68,7 @@ async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
             checks=CheckRunner(settings.targets, records, loaded.scrub, limits),
             commands=COMMANDS,
         )
-        yield Core(
-            loaded=loaded, records=records, dispatcher=Dispatcher(services, records, loaded.scrub)
-        )
+        yield Core(loaded=loaded, records=records, dispatcher=Dispatcher(services, records, loaded.scrub))
     finally:
         await records.close()
 
@@ -171,7 +168,9 @@ class Server:
         )
         bot = self._bot = await who_are_we(client.web)
         if bot.missing_scopes:
-            log.warning("slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest")
+            log.warning(
+                "slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest"
+            )
         gateway = Gateway(
             dispatcher=core.dispatcher,
             people=People(client.web, frozenset({bot.team, *settings.slack.teams}), settings.roles),

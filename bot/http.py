@@ -10,7 +10,7 @@ import hmac
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import parse_qs
 
 import structlog
@@ -53,7 +53,7 @@ def make_http(bolt: AsyncApp | None, signing_secret: str, ready: Ready) -> web.A
         text = _form(request.content_type, body)
         if text is None:
             return web.Response(status=400, text="not a request that Slack would send")
-        headers = {"content-type": [request.content_type]}
+        headers: dict[str, str | Sequence[str]] = {"content-type": request.content_type}
         answer = await bolt.async_dispatch(AsyncBoltRequest(body=text, headers=headers))
         kind = answer.headers.get("content-type", ["text/plain"])[0].split(";")[0]
         return web.Response(status=answer.status, text=answer.body or "", content_type=kind)

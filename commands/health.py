@@ -3,13 +3,12 @@
 from collections import Counter
 from datetime import timedelta
 
-from runbooks.spec.runbook import Runbook
-
-from commands.command import Progress, Request, Services
+from commands.command import Command, Progress, Request, Services
 from commands.reply import Element, Listing, Note, Paragraph, Reply, Row, Rows, Span, strong
 from commands.words import find_target
 from runbooks.engine.checks import Item, Report, Result, expand, unconfigured
 from runbooks.errors import Refused, UsageError
+from runbooks.spec.runbook import Runbook
 from runbooks.status import SEVERITY, Status
 from runbooks.steps.units import show
 from runbooks.targets import TargetBase
@@ -19,7 +18,7 @@ RUNBOOK = "health"
 NOTEWORTHY = 0.2
 
 
-class Health:
+class Health(Command):
     """Runs the checks of the health runbook and reports, worst first."""
 
     word = "health"

@@ -7,7 +7,7 @@ from runbooks.errors import UsageError
 from runbooks.targets import TargetBase
 
 
-class Help:
+class Help(Command):
     """Lists the commands that the asker may use, or explains one."""
 
     word = "help"

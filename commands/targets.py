@@ -1,13 +1,13 @@
 """`/maint targets`: the systems that are looked after."""
 
-from commands.command import Progress, Request, Services
+from commands.command import Command, Progress, Request, Services
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.words import find_target
 from runbooks.errors import UsageError
 from runbooks.targets import TargetBase
 
 
-class Targets:
+class Targets(Command):
     """Lists the targets that the asker may see, and how each is reached."""
 
     word = "targets"

@@ -1,13 +1,13 @@
 """`/maint whoami`: who Maint takes the asker for, and what they may do."""
 
-from commands.command import Progress, Request, Services
+from commands.command import Command, Progress, Request, Services
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from runbooks.access import Grant
 from runbooks.errors import UsageError
 from runbooks.targets import TargetBase
 
 
-class WhoAmI:
+class WhoAmI(Command):
     """Shows the asker's identity, roles and grants."""
 
     word = "whoami"

@@ -49,7 +49,7 @@ class SocketConnections:
         ]
         try:
             async with asyncio.timeout(LONGEST_CONNECT):
-                await asyncio.gather(*(handler.client.connect() for handler in self._handlers))
+                await asyncio.gather(*(_connect(handler) for handler in self._handlers))
         except TimeoutError as error:
             raise SlackError(f"Slack did not connect within {LONGEST_CONNECT:.0f} s.") from error
 
@@ -60,4 +60,12 @@ class SocketConnections:
 
     async def close(self) -> None:
         """Leaves; Slack sends nothing more."""
-        await asyncio.gather(*(handler.client.close() for handler in self._handlers), return_exceptions=True)
+        await asyncio.gather(*(_close(handler) for handler in self._handlers), return_exceptions=True)
+
+
+async def _connect(handler: AsyncSocketModeHandler) -> None:
+    await handler.client.connect()  # type: ignore[no-untyped-call]
+
+
+async def _close(handler: AsyncSocketModeHandler) -> None:
+    await handler.client.close()  # type: ignore[no-untyped-call]

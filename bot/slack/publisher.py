@@ -63,8 +63,8 @@ def _is_doubtful(error: Exception) -> bool:
 
 def _http_status(error: SlackApiError) -> int:
     # The SDK gives its own response, or aiohttp's when the body was no JSON.
-    status = getattr(error.response, "status_code", None) or getattr(error.response, "status", 200)
-    return int(status)
+    status: int = getattr(error.response, "status_code", 0) or getattr(error.response, "status", 200)
+    return status
 
 
 def _code(error: SlackApiError) -> str:

@@ -13,7 +13,6 @@ from runbooks.engine.checks import CheckRunner, Item, Limits, Report, expand, un
 from runbooks.errors import RecordsError, StepError
 from runbooks.records.measurements import Last, Series, StoredResult
 from runbooks.scrub import Scrubber
-from runbooks.spec.model import parse_duration
 from runbooks.status import Status
 from runbooks.steps.reach import Connections, Reach
 from runbooks.steps.step import Check, Measured, Output
@@ -110,7 +109,9 @@ def memory() -> Memory:
 
 def item(name: str = "a", target: str = "web-1", **fields: Any) -> Item:
     check = Scripted.model_validate(fields)
-    return Item(key=Series("health", name, target, check.kind), title="scripted", check=check, target=HOSTS[target])
+    return Item(
+        key=Series("health", name, target, check.kind), title="scripted", check=check, target=HOSTS[target]
+    )
 
 
 async def run(memory: Memory, *items: Item, limits: Limits | None = None) -> Report:

@@ -10,9 +10,7 @@ from bot.slack.render import blocks, escape, fallback, listing_blocks
 from commands.reply import Facts, Listing, Note, Paragraph, Reply, Row, Rows, code, strong
 from runbooks.status import Status
 
-HOSTILE = (
-    "<!channel> <@U0ADMIN> <http://evil|ok> *bold* `code` ~no~ _so_ :fire: & \u202e\x00\x1b[31m"
-)
+HOSTILE = "<!channel> <@U0ADMIN> <http://evil|ok> *bold* `code` ~no~ _so_ :fire: & \u202e\x00\x1b[31m"
 
 
 def texts(part: Any) -> list[str]:
