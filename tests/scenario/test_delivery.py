@@ -1,0 +1,209 @@
+"""What Slack's protocols do to a request: both ways in, duplicates, lost connections, limits, faults."""
+
+import asyncio
+import time
+from collections import Counter
+from urllib.parse import urlencode
+
+import pytest
+
+from bot.sandbox import Sandbox
+from bot.slack import publisher
+from runbooks.records.audit import Filter
+from tests.scenario.conftest import Site, Workplace, newest
+
+REPORTED = "Morning health check: "
+
+
+@pytest.fixture
+def by_http(workplace: Workplace) -> Workplace:
+    """The same Maint, to which Slack sends signed HTTP requests."""
+    workplace.settings["slack"] = {**dict(workplace.settings["slack"]), "mode": "http"}  # type: ignore[call-overload]
+    workplace.settings["http"] = {"port": 0}
+    return workplace
+
+
+async def test_health_works_over_signed_http(sandbox: Sandbox, by_http: Workplace) -> None:
+    """The same journey by signed requests to /slack/events."""
+    async with by_http.serving():
+        delivery = await sandbox.slash("admin", "ops", "/maint health")
+        await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"))
+
+    assert delivery.acked
+    assert delivery.status == 200
+
+
+async def test_a_replayed_request_does_nothing_twice(
+    sandbox: Sandbox, by_http: Workplace, site: Site
+) -> None:
+    """A valid request that is sent again within its five minutes is recorded as a duplicate, and that is all."""
+    async with by_http.serving():
+        delivery = await sandbox.slash("admin", "ops", "/maint health app")
+        await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"))
+        answer = await sandbox.request(urlencode(delivery.payload).encode())
+        duplicates = await eventually(by_http, Filter(outcome="duplicate"))
+
+    assert answer.status == 200
+    assert duplicates == 1
+    assert site.hits == 1
+
+
+async def test_an_envelope_that_comes_twice_is_carried_out_once(
+    sandbox: Sandbox, workplace: Workplace, site: Site
+) -> None:
+    """The same command delivered over both connections is done once, also when they come at the same time."""
+    async with workplace.serving():
+        delivery = await sandbox.slash("admin", "ops", "/maint health app")
+        await asyncio.gather(
+            *(sandbox.deliverer.deliver("slash_commands", delivery.payload) for _ in range(3))
+        )
+        await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"))
+        duplicates = await eventually(workplace, Filter(outcome="duplicate"), 3)
+
+    assert duplicates == 3
+    assert site.hits == 1
+
+
+async def eventually(workplace: Workplace, which: Filter, count: int = 1) -> int:
+    """How many such audit events there are once there are `count`."""
+    async with asyncio.timeout(5):
+        while len(found := await workplace.audit(which)) < count:
+            await asyncio.sleep(0.05)
+    return len(found)
+
+
+async def test_several_connections_are_kept(sandbox: Sandbox, workplace: Workplace) -> None:
+    """Maint is connected twice by default."""
+    async with workplace.serving():
+        assert len(sandbox.sockets.connections) == 2
+
+
+@pytest.mark.parametrize("how", ["refresh_requested", "close", "abort"])
+async def test_a_lost_connection_loses_no_command(
+    sandbox: Sandbox, workplace: Workplace, how: str
+) -> None:
+    """When one of the connections is refreshed, closed or cut off, commands keep being answered."""
+    async with workplace.serving():
+        connection = sandbox.sockets.connections[0]
+        if how == "refresh_requested":
+            await connection.disconnect("refresh_requested")
+        elif how == "close":
+            await connection.close()
+        else:
+            connection.abort()
+        answers = [await sandbox.slash("admin", "ops", "/maint whoami") for _ in range(5)]
+
+    assert [answer.error for answer in answers] == [None] * 5
+
+
+async def test_a_rate_limited_post_waits_and_arrives(sandbox: Sandbox, workplace: Workplace) -> None:
+    """A 429 is waited out as Slack says, and the card is posted once."""
+    sandbox.fault("chat.postMessage", "ratelimited", seconds=1)
+    started = time.monotonic()
+    async with workplace.serving():
+        await sandbox.slash("admin", "ops", "/maint health app")
+        card = await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"), 10)
+
+    assert time.monotonic() - started >= 1
+    assert [message for message in sandbox.messages("ops") if not message.thread_ts] == [card]
+
+
+@pytest.mark.parametrize("trouble", ["drop_after", "server_error", "drop_before"])
+async def test_a_post_that_may_have_arrived_is_not_sent_twice(
+    sandbox: Sandbox, workplace: Workplace, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the answer to a post is lost, the card is looked for; there is one card, whatever had happened."""
+    monkeypatch.setattr(publisher, "DOUBT_PAUSE", 0.05)
+    sandbox.fault("chat.postMessage", trouble)
+    async with workplace.serving():
+        await sandbox.slash("admin", "ops", "/maint health app")
+        card = await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"), 10)
+
+    assert [message for message in sandbox.messages("ops") if not message.thread_ts] == [card]
+    assert "conversations.history" in {call.method for call in sandbox.calls}
+
+
+async def test_a_lost_edit_is_sent_again(sandbox: Sandbox, workplace: Workplace) -> None:
+    """An edit may be done twice, so one whose answer was lost is repeated."""
+    sandbox.fault("chat.update", "drop_before")
+    async with workplace.serving():
+        await sandbox.slash("admin", "ops", "/maint health app")
+        await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"), 10)
+
+
+async def test_a_card_is_edited_about_once_a_second_at_most(
+    sandbox: Sandbox, workplace: Workplace, site: Site
+) -> None:
+    """Many results in quick succession are coalesced; the final report does not wait for long."""
+    site.seconds = 0.15
+    many = {f"app-{n}": {"type": "http", "url": site.url} for n in range(30)}
+    workplace.settings["targets"] = many
+    workplace.settings["checks"] = {"concurrency": 2}
+    async with workplace.serving():
+        await sandbox.slash("admin", "ops", "/maint health")
+        card = await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"), 15)
+
+    times = [version.time for version in card.history]
+    progress = [later - earlier for earlier, later in zip(times, times[1:-1], strict=False)]
+    assert len(progress) >= 1
+    assert all(gap >= 0.95 for gap in progress)
+
+
+async def test_text_from_outside_pings_nobody(sandbox: Sandbox, workplace: Workplace, site: Site) -> None:
+    """What a checked service answers reaches Slack as text, never as a mention."""
+    site.status, site.body = 500, "<!channel> <@U0000ADMIN> *bold* `code`"
+    async with workplace.serving():
+        await sandbox.slash("admin", "ops", "/maint health app")
+        card = await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}critical"))
+
+    assert not card.broadcast
+
+
+async def test_stopping_lets_what_was_asked_come_to_its_end(
+    sandbox: Sandbox, workplace: Workplace, site: Site
+) -> None:
+    """A command that was acknowledged before Maint was stopped is answered all the same."""
+    site.seconds = 0.5
+    async with workplace.serving():
+        await sandbox.slash("admin", "ops", "/maint health app")
+    assert newest(sandbox, f"{REPORTED}warning")
+
+
+async def test_a_command_that_outlasts_the_drain_is_said_to_be_interrupted(
+    sandbox: Sandbox, workplace: Workplace, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card never stays at `checking` because Maint was stopped."""
+    monkeypatch.setattr("bot.app.DRAIN", 0.5)
+    site.seconds = 5
+    async with workplace.serving():
+        await sandbox.slash("admin", "ops", "/maint health app")
+        await sandbox.wait_for(lambda: newest(sandbox, "checking"))
+    assert newest(sandbox, "Interrupted")
+    assert not newest(sandbox, "checking")
+
+
+async def test_the_scopes_of_the_manifest_are_those_of_the_calls(
+    sandbox: Sandbox, workplace: Workplace, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every journey works with exactly the manifest's scopes, and each scope is needed by a call."""
+    from bot.sandbox.methods import METHODS
+    from bot.slack.manifest import BOT_SCOPES
+
+    monkeypatch.setattr(publisher, "DOUBT_PAUSE", 0.05)
+    sandbox.workspace.scopes = set(BOT_SCOPES)
+    sandbox.fault("chat.postMessage", "drop_after")
+    site.status, site.body = 500, "x"
+    workplace.settings["targets"] = {f"app-{n}": {"type": "http", "url": site.url} for n in range(60)}
+    async with workplace.serving():
+        for user in ("sre1", "dba", "admin"):
+            await sandbox.slash(user, "ops", "/maint health")
+        await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}critical"), 15)
+        await sandbox.wait_for(lambda: sandbox.files, 15)
+
+    refused = [call for call in sandbox.calls if call.response.get("error") == "missing_scope"]
+    used = Counter(call.method for call in sandbox.calls)
+    scopes = {METHODS[method].scope for method in used if METHODS[method].scope}
+    assert refused == []
+    assert scopes - {"connections:write"} <= set(BOT_SCOPES)
+    implied = {"commands", "users:read.email", "groups:history", "im:history"}
+    assert set(BOT_SCOPES) - implied <= scopes
