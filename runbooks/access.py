@@ -1,9 +1,11 @@
 """Who may do what: roles and grants in maint.yaml. Nothing is granted to nobody."""
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from runbooks.spec.model import Spec
 
@@ -13,10 +15,19 @@ DIRECT = "direct"
 TERMINAL = "terminal"
 
 
+_MEMBER = re.compile(r"[UWS][A-Z0-9]+|@[\w.-]+|[^\s@]+@[^\s@]+")
+
+
+def _member(value: str) -> str:
+    if not _MEMBER.fullmatch(value):
+        raise ValueError("a member is a user id (U…), a usergroup (@handle or S…) or an e-mail address")
+    return value
+
+
 class Role(Spec):
     """People by Slack user id (`U…`, `W…`), usergroup (`@handle` or `S…`) or e-mail."""
 
-    members: tuple[str, ...] = Field(strict=False, min_length=1)
+    members: tuple[Annotated[str, AfterValidator(_member)], ...] = Field(strict=False, min_length=1)
 
 
 class Grant(Spec):

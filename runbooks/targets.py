@@ -64,7 +64,8 @@ def _secret_url(url: SecretStr, schemes: tuple[str, ...], example: str) -> Secre
     return url
 
 
-def _postgres_url(url: SecretStr) -> SecretStr:
+def postgres_url(url: SecretStr) -> SecretStr:
+    """The address, if it is one that libpq reads; raises ValueError without quoting it."""
     return _secret_url(url, ("postgresql", "postgres"), "postgresql://user:${PASSWORD}@host:5432/database")
 
 
@@ -82,7 +83,7 @@ def _http_url(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
-PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(postgres_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 Headers = dict[str, Annotated[SecretStr, AfterValidator(_long_enough)]]
 

@@ -1,0 +1,102 @@
+"""What the parts of maint.yaml say about each other: roles, commands, environments, channels, hosts.
+
+This reads the document, not the model, so that a fault in one part does not hide those in another.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+
+from runbooks.access import DIRECT
+from runbooks.errors import Fault
+from runbooks.nearest import did_you_mean
+from runbooks.spec.source import Document, KeyPath
+from runbooks.targets import TargetBase
+
+_CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]+")
+
+
+def inconsistencies(
+    document: Document, commands: Collection[str], runbooks: Collection[str] | None
+) -> Iterable[Fault]:
+    """Every fault of this kind. `runbooks`: the names of those there are, None when that is not known."""
+    yield from _targets(document)
+    if DIRECT in _keys(document, ("slack", "channels")):
+        message = f"`{DIRECT}` means direct messages; call the channel something else"
+        yield document.fault(("slack", "channels", DIRECT), message, at_key=True)
+    roles = _keys(document, ("roles",))
+    environments = _environments(document)
+    channels = _keys(document, ("slack", "channels"))
+    for index in range(_length(document, ("grants",))):
+        grant: KeyPath = ("grants", index)
+        role = document.get((*grant, "role"))
+        if _is_said(document, (*grant, "role")) and role not in roles:
+            hint = did_you_mean(role, roles) or "name it under `roles:`"
+            yield document.fault((*grant, "role"), f"there is no role `{role}`", hint)
+        if not document.get((*grant, "commands")) and not document.get((*grant, "runbooks")):
+            yield document.fault(grant, "this grant allows nothing", "give it `commands:` or `runbooks:`")
+        yield from _unknown(document, (*grant, "commands"), "command", commands)
+        if runbooks is not None:
+            yield from _unknown(document, (*grant, "runbooks"), "runbook", runbooks)
+        yield from _unknown(document, (*grant, "environments"), "target in the environment", environments)
+        yield from _unknown(
+            document, (*grant, "channels"), "channel", {*channels, DIRECT}, also=_CHANNEL_ID.fullmatch
+        )
+
+
+def _targets(document: Document) -> Iterable[Fault]:
+    hosts = [
+        name for name in _keys(document, ("targets",)) if document.get(("targets", name, "type")) == "host"
+    ]
+    for target in _keys(document, ("targets",)):
+        for field in TargetBase.filled:
+            if field in _keys(document, ("targets", target)):
+                message = f"a target's name is its key: `{target}`"
+                yield document.fault(("targets", target, field), message, "remove this line", at_key=True)
+        host: KeyPath = ("targets", target, "host")
+        if document.get(("targets", target, "type")) == "logs" and _is_said(document, host):
+            name = document.get(host)
+            if name not in hosts:
+                known = f"there are: {', '.join(hosts)}" if hosts else "there is none"
+                hint = did_you_mean(name, hosts) or known
+                yield document.fault(host, f"`{name}` is no target of the type host", hint)
+
+
+def _environments(document: Document) -> set[str]:
+    default = str(TargetBase.model_fields["environment"].default)
+    written = [document.get(("targets", name, "environment")) for name in _keys(document, ("targets",))]
+    return {name if isinstance(name, str) else default for name in written}
+
+
+def _unknown(
+    document: Document,
+    at: KeyPath,
+    what: str,
+    known: Collection[str],
+    also: Callable[[str], object] = lambda _: False,
+) -> Iterable[Fault]:
+    for index in range(_length(document, at)):
+        path = (*at, index)
+        pattern = document.get(path)
+        if not _is_said(document, path) or pattern in known or pattern == "*" or also(pattern):
+            continue
+        beginning = pattern.removesuffix("*")
+        if "*" in beginning:
+            yield document.fault(path, f"`{pattern}`: a * stands only at the end of a name")
+        elif beginning == pattern or not any(name.startswith(beginning) for name in known):
+            hint = did_you_mean(beginning, known) or f"there are: {', '.join(sorted(known)) or 'none'}"
+            yield document.fault(path, f"there is no {what} `{pattern}`", hint)
+
+
+def _is_said(document: Document, path: KeyPath) -> bool:
+    """Whether it is a text; anything else is at fault already."""
+    return isinstance(document.get(path), str) and path not in document.broken
+
+
+def _keys(document: Document, path: KeyPath) -> list[str]:
+    value = document.get(path)
+    return list(value) if isinstance(value, dict) else []
+
+
+def _length(document: Document, path: KeyPath) -> int:
+    value = document.get(path)
+    return len(value) if isinstance(value, list) else 0

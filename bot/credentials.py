@@ -1,0 +1,108 @@
+"""Slack's tokens: from the environment or from files that it names, never from maint.yaml."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from runbooks.errors import ConfigError, Fault
+from runbooks.scrub import SHORTEST
+from runbooks.spec.references import BrokenReference, read_secret
+
+SLACK_API = "https://slack.com/api/"
+
+#: Variable -> (how it begins, where a person finds it at api.slack.com/apps).
+_FOUND = {
+    "SLACK_BOT_TOKEN": ("xoxb-", "your app, OAuth & Permissions, Bot User OAuth Token (xoxb-…)"),
+    "SLACK_APP_TOKEN": (
+        "xapp-",
+        "your app, Basic Information, App-Level Tokens, one with connections:write (xapp-…)",
+    ),
+    "SLACK_SIGNING_SECRET": ("", "your app, Basic Information, App Credentials, Signing Secret"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlackCredentials:
+    """What Slack knows us by. Socket Mode needs the app's token, HTTP the signing secret."""
+
+    bot_token: SecretStr
+    app_token: SecretStr | None
+    signing_secret: SecretStr | None
+    api_url: str  # ends in /
+
+    def secrets(self) -> tuple[str, ...]:
+        """The values that must never be shown."""
+        held = (self.bot_token, self.app_token, self.signing_secret)
+        return tuple(secret.get_secret_value() for secret in held if secret)
+
+
+def slack_credentials(environ: Mapping[str, str], mode: Literal["socket", "http"]) -> SlackCredentials:
+    """What that mode needs; raises ConfigError with everything that is missing or wrong. Blocks."""
+    faults: list[Fault] = []
+    tokens: dict[str, SecretStr] = {}
+    for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN" if mode == "socket" else "SLACK_SIGNING_SECRET"):
+        try:
+            tokens[name] = SecretStr(_checked(name, _value(name, environ)))
+        except BrokenReference as error:
+            faults.append(Fault(name, 0, 0, error.message, error.hint))
+    api_url = environ.get("SLACK_API_URL") or SLACK_API
+    if not _is_http(api_url):
+        faults.append(
+            Fault("SLACK_API_URL", 0, 0, "an address starts with https:// (or http://) and names a host")
+        )
+    if faults:
+        raise ConfigError(faults)
+    return SlackCredentials(
+        bot_token=tokens["SLACK_BOT_TOKEN"],
+        app_token=tokens.get("SLACK_APP_TOKEN"),
+        signing_secret=tokens.get("SLACK_SIGNING_SECRET"),
+        api_url=api_url.rstrip("/") + "/",
+    )
+
+
+def slack_secrets(environ: Mapping[str, str]) -> list[str]:
+    """Every credential that is there, right or wrong, so that none of them is ever shown. Blocks."""
+    found = []
+    for name in _FOUND:
+        try:
+            found.append(_value(name, environ))
+        except BrokenReference:
+            continue  # whoever needs it will say so
+    return found
+
+
+def _value(name: str, environ: Mapping[str, str]) -> str:
+    direct, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "")
+    if direct and file:
+        raise BrokenReference(f"is set, and {name}_FILE too", "set one of them")
+    value = read_secret(Path(file)).strip() if file else direct
+    if not value:
+        where = f"{name}_FILE names an empty file" if file else f"is not set, and neither is {name}_FILE"
+        raise BrokenReference(where, f"at https://api.slack.com/apps: {_FOUND[name][1]}")
+    return value
+
+
+def _checked(name: str, value: str) -> str:
+    beginning, place = _FOUND[name]
+    others = [
+        other for other, (start, _) in _FOUND.items() if start and other != name and value.startswith(start)
+    ]
+    if others:
+        raise BrokenReference(
+            f"holds what belongs into {others[0]}", f"at https://api.slack.com/apps: {place}"
+        )
+    if not value.startswith(beginning) or len(value) < SHORTEST or not value.isprintable():
+        raise BrokenReference("is not what Slack gives out", f"at https://api.slack.com/apps: {place}")
+    return value
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False

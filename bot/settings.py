@@ -1,0 +1,215 @@
+"""maint.yaml and the environment, as frozen Settings; all faults at once, before anything starts."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, field_validator
+
+from bot.consistency import inconsistencies
+from bot.credentials import SlackCredentials, slack_credentials, slack_secrets
+from commands import COMMANDS
+from runbooks.access import Grant, Role
+from runbooks.errors import ConfigError, Fault
+from runbooks.scrub import Scrubber
+from runbooks.spec.library import SHIPPED, load_library
+from runbooks.spec.model import Name, Spec
+from runbooks.spec.runbook import Kinds, Runbook
+from runbooks.spec.source import Document, read
+from runbooks.spec.validate import validate
+from runbooks.steps import CHECKS
+from runbooks.targets import TARGET_TYPES, Target, TargetBase, passwords_in, postgres_url
+
+__all__ = ["Loaded", "Settings", "SlackCredentials", "load_settings", "slack_credentials"]
+
+#: Replaces `database:`, for containers whose settings file is the same everywhere.
+DATABASE_VARIABLE = "MAINT_DATABASE_URL"
+
+_SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
+
+
+def _channel_id(value: str) -> str:
+    if not re.fullmatch(r"[CG][A-Z0-9]+", value):
+        raise ValueError(
+            "a channel's id looks like C0123ABCD: it is at the end of the channel's details in Slack"
+        )
+    return value
+
+
+def _team_id(value: str) -> str:
+    if not re.fullmatch(r"[TE][A-Z0-9]+", value):
+        raise ValueError("a workspace's id looks like T0123ABCD: it is in the address of Slack in a browser")
+    return value
+
+
+def _database(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    if url.startswith(_POSTGRES):
+        return postgres_url(value)
+    if not url.startswith(_SQLITE):
+        raise ValueError(
+            "the address looks like sqlite:///maint.db or postgresql://user:${PASSWORD}@host/maint"
+        )
+    if url == _SQLITE or ":memory:" in url:
+        raise ValueError("a database in memory forgets every record: name a file, like sqlite:///maint.db")
+    if "?" in url:
+        raise ValueError("options after a ? are not read in the address of a SQLite file")
+    return value
+
+
+class Slack(Spec):
+    """How Slack is reached; its tokens come from the environment only."""
+
+    mode: Literal["socket", "http"] = "socket"
+    teams: tuple[Annotated[str, AfterValidator(_team_id)], ...] = Field(default=(), strict=False)
+    connections: int = Field(default=2, ge=1, le=10)
+    channels: dict[Name, Annotated[str, AfterValidator(_channel_id)]] = Field(default_factory=dict)
+
+
+class Http(Spec):
+    """Where the HTTP server listens. Port 0 is any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=3000, ge=0, le=65535)
+
+
+class Log(Spec):
+    """How the log is written; `auto` is `console` at a terminal and `json` elsewhere."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Checks(Spec):
+    """How many checks run at the same time, in all and on one target."""
+
+    concurrency: int = Field(default=50, ge=1, le=1000)
+    per_target: int = Field(default=4, ge=1, le=100)
+
+
+class UserLimits(Spec):
+    """What one person may ask for."""
+
+    commands_per_minute: int = Field(default=30, ge=1)
+
+
+class Settings(Spec):
+    """maint.yaml. Its paths are absolute once it is loaded."""
+
+    slack: Slack = Slack()
+    database: Annotated[SecretStr, AfterValidator(_database)] = SecretStr("sqlite:///maint.db")
+    http: Http | None = None
+    runbooks: str | None = None
+    log: Log = Log()
+    checks: Checks = Checks()
+    limits: UserLimits = UserLimits()
+    roles: dict[Name, Role] = Field(default_factory=dict)
+    grants: tuple[Grant, ...] = Field(default=(), strict=False)
+    targets: dict[Name, Target] = Field(default_factory=dict)
+
+    @field_validator("targets")
+    @classmethod
+    def _fill_names(cls, targets: dict[str, Target]) -> dict[str, Target]:
+        return {name: target.model_copy(update={"name": name}) for name, target in targets.items()}
+
+    def database_url(self) -> str:
+        """The database's address, with its password."""
+        return self.database.get_secret_value()
+
+    def http_address(self) -> Http:
+        """Where to listen, when somebody has to."""
+        return self.http or Http()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What the files and the environment say, and a scrubber that knows every secret in them."""
+
+    settings: Settings
+    runbooks: Mapping[str, Runbook]
+    scrub: Scrubber
+
+
+def load_settings(
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    commands: Collection[str] = COMMANDS.keys(),
+    kinds: Kinds = CHECKS,
+    library: Path = SHIPPED,
+) -> Loaded:
+    """Reads maint.yaml and every runbook; raises ConfigError with all their faults. Blocks."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        message = f"there is no {path.name} here"
+        raise ConfigError([Fault(str(path), 0, 0, message, "`maint init` writes one")]) from None
+    except OSError:
+        pass  # reading it says what it is
+    document = read(path, environ)
+    settings, wrong = validate(document, Settings)
+    faults = [*document.faults, *wrong]
+    runbooks: Mapping[str, Runbook] | None = None
+    own = _own_runbooks(document, path)
+    if own is not None and not own.is_dir():
+        faults.append(document.fault(("runbooks",), f"there is no folder {own}"))
+    try:
+        runbooks = load_library(own, _target_types(document), kinds=kinds, shipped=library)
+    except ConfigError as error:
+        faults += error.faults
+    faults += inconsistencies(document, commands, runbooks)
+    override = environ.get(DATABASE_VARIABLE)
+    if override:
+        try:
+            _database(SecretStr(override))
+        except ValueError as error:
+            faults.append(Fault(DATABASE_VARIABLE, 0, 0, str(error)))
+    if faults:
+        raise ConfigError(faults)
+    assert settings is not None  # or there would be faults
+    assert runbooks is not None
+    database = _absolute(override or settings.database_url(), path)
+    settings = settings.model_copy(
+        update={"database": SecretStr(database), "runbooks": str(own) if own else None}
+    )
+    secrets = [*document.secrets, *slack_secrets(environ), *_secrets(settings)]
+    return Loaded(settings=settings, runbooks=runbooks, scrub=Scrubber(secrets))
+
+
+def _own_runbooks(document: Document, path: Path) -> Path | None:
+    folder = document.get(("runbooks",))
+    return _beside(path, folder) if isinstance(folder, str) else None
+
+
+def _beside(path: Path, name: str) -> Path:
+    try:
+        named = Path(name).expanduser()
+    except RuntimeError:  # ~somebody who does not exist
+        named = Path(name)
+    return path.parent.absolute() / named
+
+
+def _target_types(document: Document) -> dict[str, type[TargetBase] | None]:
+    targets = document.get(("targets",))
+    if not isinstance(targets, dict):
+        return {}
+    types = {
+        name: fields.get("type") if isinstance(fields, dict) else None for name, fields in targets.items()
+    }
+    return {
+        name: TARGET_TYPES.get(type_) if isinstance(type_, str) else None for name, type_ in types.items()
+    }
+
+
+def _absolute(url: str, path: Path) -> str:
+    return _SQLITE + str(_beside(path, url.removeprefix(_SQLITE))) if url.startswith(_SQLITE) else url
+
+
+def _secrets(settings: Settings) -> list[str]:
+    secrets = [secret for target in settings.targets.values() for secret in target.secrets()]
+    if settings.database_url().startswith(_POSTGRES):
+        secrets += [settings.database_url(), *passwords_in(settings.database)]
+    return secrets
