@@ -2,8 +2,14 @@
 
 from typing import Any
 
+from runbooks.steps.http import HttpProbe
+from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.step import Check
 
-_KINDS: tuple[type[Check[Any]], ...] = ()
+_KINDS: tuple[type[Check[Any]], ...] = (
+    HttpProbe,
+    PrometheusQuery,
+    PrometheusAlerts,
+)
 
 CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _KINDS}
