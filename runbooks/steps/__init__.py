@@ -4,16 +4,21 @@ from typing import Any
 
 from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
 from runbooks.steps.host_service import HostService
+from runbooks.steps.http import HttpProbe
 from runbooks.steps.logs import LogErrors
+from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.step import Check
 
 _KINDS: tuple[type[Check[Any]], ...] = (
+    HttpProbe,
     HostDisk,
     HostMemory,
     HostLoad,
     HostProcesses,
     HostService,
     LogErrors,
+    PrometheusQuery,
+    PrometheusAlerts,
 )
 
 CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _KINDS}
