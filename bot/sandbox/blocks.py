@@ -160,10 +160,40 @@ COMMON: dict[str, Shape] = {
 }
 
 
+def unique_block_ids(blocks: list[Any], at: str) -> Iterator[Flaw]:
+    """Within a message or a view every block_id is there once."""
+    seen: set[str] = set()
+    for index, block in enumerate(blocks):
+        block_id = block.get("block_id") if isinstance(block, dict) else None
+        if isinstance(block_id, str):
+            if block_id in seen:
+                yield Flaw(f"{at}/{index}/block_id", f'`block_id` "{block_id}" already exists')
+            seen.add(block_id)
+
+
+def _blocks(value: dict[str, Any]) -> list[Any]:
+    blocks = value.get("blocks")
+    return blocks if isinstance(blocks, list) else []
+
+
+def view_block_ids(value: dict[str, Any], at: str) -> Iterator[Flaw]:
+    """As unique_block_ids, for a view."""
+    return unique_block_ids(_blocks(value), f"{at}/blocks")
+
+
+def one_focus(value: dict[str, Any], at: str) -> Iterator[Flaw]:
+    """Only one element of a view can have the cursor at first."""
+    inputs = [block.get("element") if isinstance(block, dict) else None for block in _blocks(value)]
+    focused = [
+        i for i, item in enumerate(inputs) if isinstance(item, dict) and item.get("focus_on_load") is True
+    ]
+    for index in focused[1:]:
+        yield Flaw(f"{at}/blocks/{index}/element", "only one element may have `focus_on_load`")
+
+
 def submit_for_inputs(value: dict[str, Any], at: str) -> Iterator[Flaw]:
     """A modal that asks for something has a button that sends it."""
-    blocks = value.get("blocks")
-    for index, item in enumerate(blocks if isinstance(blocks, list) else []):
+    for index, item in enumerate(_blocks(value)):
         if isinstance(item, dict) and item.get("type") == "input" and "submit" not in value:
             yield Flaw(f"{at}/blocks/{index}/input", "must define `submit` to use an `input` block in modals")
 
@@ -179,9 +209,9 @@ VIEW = OneOf(
                 "clear_on_close": Bool(),
                 "notify_on_close": Bool(),
             },
-            (submit_for_inputs,),
+            (submit_for_inputs, view_block_ids, one_focus),
         ),
-        "home": Obj({"blocks": Many(OneOf(EVERYWHERE), 100, least=0)}, COMMON),
+        "home": Obj({"blocks": Many(OneOf(EVERYWHERE), 100, least=0)}, COMMON, (view_block_ids, one_focus)),
     },
     outlined=True,
 )

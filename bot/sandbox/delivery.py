@@ -65,7 +65,7 @@ class Deliverer:
                 if delivery.acked or delivery.final:
                     break
                 await asyncio.sleep(wait)
-                again = {"retry_attempt": delivery.attempts, "retry_reason": _reason(delivery)}
+                again = {"retry_attempt": delivery.attempts, "retry_reason": self._reason(delivery)}
             await self._attempt(delivery, again)
         self.workspace.feed.publish(Kind.DELIVERED, delivery)
         return delivery
@@ -112,6 +112,14 @@ class Deliverer:
             delivery.error = "dispatch_failed"
             delivery.final = answer.headers.get("X-Slack-No-Retry") == "1"
 
+    def _reason(self, delivery: Delivery) -> str:
+        """Slack's word for why it tries again."""
+        if delivery.status is not None:
+            return "http_error"
+        if delivery.error != "operation_timeout":
+            return "connection_failed"
+        return "timeout" if self.url is None else "http_timeout"
+
     async def request(self, body: bytes, headers: dict[str, str]) -> signed.HttpAnswer:
         """Any request to the app's URL, a forged one too. Raises TimeoutError and aiohttp.ClientError."""
         assert self.url is not None, "deliver_to(url) comes first"
@@ -121,13 +129,6 @@ class Deliverer:
         answer = await signed.post(self.session, self.url, body, headers, ACK_SECONDS)
         self.workspace.log("answer", {"status": answer.status, "body": answer.body})
         return answer
-
-
-def _reason(delivery: Delivery) -> str:
-    """Slack's word for why it tries again."""
-    if delivery.status is not None:
-        return "http_error"
-    return "http_timeout" if delivery.error == "operation_timeout" else "connection_failed"
 
 
 def _shown(headers: dict[str, str]) -> dict[str, str]:

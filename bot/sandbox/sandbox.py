@@ -157,11 +157,9 @@ class Sandbox:
         """
         member = self.workspace.member(user)
         block, item = self._find(member, where, what, stale=stale)
-        payload = self._payloads.block_action(member, where, block, item, value)
         if isinstance(where, View) and item["type"] not in forms.WITHOUT_STATE:
-            entry = forms.entered(self.workspace, item, value)
-            where.state.setdefault(block["block_id"], {})[item["action_id"]] = entry
-            payload["view"] = self._payloads.view(where)
+            self.enter(where, {item["action_id"]: value})
+        payload = self._payloads.block_action(member, where, block, item, value)
         return await self.deliverer.deliver("interactive", payload)
 
     async def suggest(self, user: str, where: Message | View, what: str, typed: str) -> Delivery:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from bot.sandbox.blocks import ATTACHMENT, MESSAGE_BLOCKS, VIEW
+from bot.sandbox.blocks import ATTACHMENT, MESSAGE_BLOCKS, VIEW, unique_block_ids
 from bot.sandbox.errors import SlackError
 from bot.sandbox.shapes import Anything, Flaw, Many, Obj, Shape, Str
 
@@ -26,7 +26,11 @@ def message_blocks(blocks: Any, *, summed: bool = True) -> list[dict[str, Any]]:
     if not isinstance(found, list):
         raise SlackError("invalid_blocks_format")
     _check(
-        MESSAGE_BLOCKS, found, "/blocks", "invalid_blocks", [*_duplicates(found, "/blocks"), *_tables(found)]
+        MESSAGE_BLOCKS,
+        found,
+        "/blocks",
+        "invalid_blocks",
+        [*unique_block_ids(found, "/blocks"), *_tables(found)],
     )
     markdown = sum(len(block["text"]) for block in found if block["type"] == "markdown")
     length = sum(text_length(block) for block in found) + BLOCK_COST * max(0, len(found) - 1)
@@ -64,9 +68,7 @@ def view(value: Any, kind: str | None = None) -> dict[str, Any]:
     found = _parsed(value, "invalid_arguments")
     if isinstance(found, dict) and len(json.dumps(found).encode()) > VIEW_BYTES:
         raise SlackError("view_too_large")
-    blocks = found.get("blocks") if isinstance(found, dict) else None
-    more = [*_duplicates(blocks, "/view/blocks"), *_focuses(found)] if isinstance(blocks, list) else []
-    _check(VIEW, found, "/view", "invalid_arguments", more)
+    _check(VIEW, found, "/view", "invalid_arguments", [])
     assert isinstance(found, dict)
     if kind is not None and found["type"] != kind:
         raise SlackError(
@@ -107,29 +109,7 @@ def _explained(flaws: list[Flaw]) -> dict[str, Any]:
     }
 
 
-def _duplicates(blocks: list[Any], at: str) -> Iterator[Flaw]:
-    seen: set[str] = set()
-    for index, block in enumerate(blocks):
-        block_id = block.get("block_id") if isinstance(block, dict) else None
-        if isinstance(block_id, str):
-            if block_id in seen:
-                yield Flaw(f"{at}/{index}/block_id", f'`block_id` "{block_id}" already exists')
-            seen.add(block_id)
-
-
 def _tables(blocks: list[Any]) -> Iterator[Flaw]:
     tables = [i for i, block in enumerate(blocks) if isinstance(block, dict) and block.get("type") == "table"]
     for index in tables[1:]:
         yield Flaw(f"/blocks/{index}", "only_one_table_allowed")
-
-
-def _focuses(found: dict[str, Any]) -> Iterator[Flaw]:
-    focused = [
-        f"/view/blocks/{index}/element"
-        for index, block in enumerate(found["blocks"])
-        if isinstance(block, dict)
-        and isinstance(block.get("element"), dict)
-        and block["element"].get("focus_on_load") is True
-    ]
-    for pointer in focused[1:]:
-        yield Flaw(pointer, "only one element may have `focus_on_load`")
