@@ -1,6 +1,5 @@
 """A whole Maint, connected to the sandbox workspace, looking after real servers."""
 
-import asyncio
 import textwrap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

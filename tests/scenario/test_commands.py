@@ -154,9 +154,7 @@ async def test_a_channel_without_the_bot_is_answered_in_private(
     """Where Maint is no member the person gets the report, and is told how everybody would."""
     async with workplace.serving():
         await sandbox.slash("admin", "random", "/maint health")
-        report = await sandbox.wait_for(
-            lambda: newest(sandbox, f"{REPORTED}ok", "random", as_user="admin")
-        )
+        report = await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok", "random", as_user="admin"))
 
     assert "/invite" in report.shown
     assert sandbox.messages("random") == []

@@ -79,9 +79,7 @@ async def test_several_connections_are_kept(sandbox: Sandbox, workplace: Workpla
 
 
 @pytest.mark.parametrize("how", ["refresh_requested", "close", "abort"])
-async def test_a_lost_connection_loses_no_command(
-    sandbox: Sandbox, workplace: Workplace, how: str
-) -> None:
+async def test_a_lost_connection_loses_no_command(sandbox: Sandbox, workplace: Workplace, how: str) -> None:
     """When one of the connections is refreshed, closed or cut off, commands keep being answered."""
     async with workplace.serving():
         connection = sandbox.sockets.connections[0]
