@@ -85,7 +85,7 @@ class HttpProbe(Check[HttpTarget]):
     }
     headline: ClassVar[str] = "elapsed_ms"
 
-    path: str | None = Field(default=None, pattern=r"^/(?!/)[^\s\\]*$", max_length=2000)
+    path: str | None = Field(default=None, pattern=r"^/([^/\s\\][^\s\\]*)?$", max_length=2000)
     method: Literal["GET", "HEAD"] = "GET"
     expect_status: Annotated[tuple[ExpectedStatus, ...], BeforeValidator(_as_list)] = Field(
         default=("2xx",), min_length=1, strict=False
