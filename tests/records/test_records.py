@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,6 +19,7 @@ from runbooks.records.audit import Filter, newest
 from runbooks.records.cards import Card
 from runbooks.records.database import open_database, reading
 from runbooks.records.measurements import Series
+from runbooks.records.migrate import migrate
 from runbooks.records.records import Records
 from tests.records.conftest import make_event, make_result
 
@@ -205,18 +207,18 @@ async def test_a_lost_connection_is_said(postgres_url: str) -> None:
 
 async def test_a_database_that_hangs_is_not_waited_for(own_postgres: Any) -> None:
     """When PostgreSQL is frozen, a call ends after the patience that was set, and the loop stays free."""
-    records = await Records.open(own_postgres.get_uri())
-    await records.close()
     engine = await asyncio.to_thread(open_database, own_postgres.get_uri())
+    await asyncio.to_thread(migrate, engine)
     records = Records(engine, patience=0.3)
     with engine.connect() as connection:
         pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+    given_back = threading.Event()
+    event.listen(engine, "checkin", lambda *_: given_back.set())
     os.kill(pid, signal.SIGSTOP)
     try:
         with pytest.raises(RecordsError, match=r"did not answer in 0\.3 s"):
             await records.record(make_event())
     finally:
         os.kill(pid, signal.SIGCONT)
-    while engine.pool.checkedout():  # type: ignore[attr-defined]
-        await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(given_back.wait, 10)
     await records.close()
