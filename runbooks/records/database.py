@@ -25,11 +25,15 @@ _EXAMPLES = "sqlite:////var/lib/maint/maint.db or postgresql://user:${PASSWORD}@
 
 def parse_url(url: str) -> URL:
     """The URL as SQLAlchemy has it, with psycopg 3 for PostgreSQL. Raises RecordsError, without the URL."""
+    # In neither case the cause: it quotes parts of the URL, and with them perhaps of the password.
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # The cause quotes parts of the URL, and with it perhaps of the password.
         raise RecordsError(f"The database URL cannot be read. It looks like {_EXAMPLES}.") from None
+    try:
+        (parsed.host or "").encode("idna")  # psycopg does so too, and lets the UnicodeError out
+    except UnicodeError:
+        raise RecordsError(f"The database URL has no possible host. It looks like {_EXAMPLES}.") from None
     if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         if "@" in (parsed.host or ""):
             raise RecordsError(

@@ -5,8 +5,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import CTE, Connection, String, and_, column, exists, func, insert, select, values
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Integer,
+    String,
+    and_,
+    column,
+    exists,
+    func,
+    insert,
+    select,
+    values,
+)
 
 from runbooks.records.database import scrubber_of
 from runbooks.records.schema import check_results, measurements
@@ -93,29 +107,30 @@ def keep(connection: Connection, results: Sequence[StoredResult]) -> None:
 
 def previous(connection: Connection, series: Iterable[Series]) -> dict[Series, Last]:
     """The last values of each series, and when; reports in which it measured nothing do not count."""
-    wanted = frozenset(series)
+    wanted = list(dict.fromkeys(series))
     if not wanted:
         return {}
     keys = _keys(wanted)
     earlier = check_results.alias("earlier")
     last = (
         select(earlier.c.id)
-        .where(and_(*(earlier.c[name] == keys.c[name] for name in _KEY)))
+        .where(*(earlier.c[name] == keys.c[name] for name in _KEY))
         .where(exists().where(measurements.c.result == earlier.c.id))
-        .order_by(earlier.c.at.desc(), earlier.c.id.desc())
+        .order_by(earlier.c.at.desc())
         .limit(1)
         .correlate(keys)
         .scalar_subquery()
     )
     query = (
-        select(keys, check_results.c.at, measurements)
+        select(keys.c.number.label("series"), check_results.c.at, measurements)
+        .select_from(keys)
         .join(check_results, check_results.c.id == last)
         .join(measurements, measurements.c.result == check_results.c.id)
     )
     at: dict[Series, datetime] = {}
     found: defaultdict[Series, dict[str, Value]] = defaultdict(dict)
     for row in connection.execute(query):
-        key = Series(*row[: len(_KEY)])
+        key = wanted[row.series]
         at[key] = row.at
         found[key][row.output] = row.text if row.number is None else row.number
     return {key: Last(at[key], found[key]) for key in found}
@@ -125,33 +140,35 @@ def medians(
     connection: Connection, series: Iterable[Series], days: float = 7, now: datetime | None = None
 ) -> dict[Series, float]:
     """The median headline of each series over the last days; a series without a number is left out."""
-    wanted = frozenset(series)
+    wanted = list(dict.fromkeys(series))
     if not wanted:
         return {}
     keys = _keys(wanted)
-    same = [check_results.c[name] == keys.c[name] for name in _KEY]
+    number = keys.c.number
     ranked = (
         select(
-            *keys.c,
+            number,
             check_results.c.value,
-            func.row_number().over(partition_by=list(keys.c), order_by=check_results.c.value).label("place"),
-            func.count().over(partition_by=list(keys.c)).label("count"),
+            func.row_number().over(partition_by=number, order_by=check_results.c.value).label("place"),
+            func.count().over(partition_by=number).label("count"),
         )
-        .join(check_results, and_(*same))
+        .select_from(keys)
+        .join(check_results, and_(*(check_results.c[name] == keys.c[name] for name in _KEY)))
         .where(check_results.c.at >= (now or datetime.now(UTC)) - timedelta(days=days))
         .where(check_results.c.value.is_not(None))
         .subquery("ranked")
     )
     # The one in the middle, or the mean of the two there.
     middle = ranked.c.place.in_([(ranked.c.count + 1) // 2, (ranked.c.count + 2) // 2])
-    by = [ranked.c[name] for name in _KEY]
-    query = select(*by, func.avg(ranked.c.value)).where(middle).group_by(*by)
-    return {Series(*row[: len(_KEY)]): row[len(_KEY)] for row in connection.execute(query)}
+    query = select(ranked.c.number, func.avg(ranked.c.value)).where(middle).group_by(ranked.c.number)
+    return {wanted[number]: median for number, median in connection.execute(query)}
 
 
-def _keys(series: frozenset[Series]) -> CTE:
-    rows = [(one.runbook, one.step, one.target, one.kind) for one in sorted(series, key=repr)]
-    return values(*(column(name, String) for name in _KEY), name="wanted").data(rows).cte("series")
+def _keys(wanted: Sequence[Series]) -> CTE:
+    """The series as a table, numbered: a number is sorted faster than four texts."""
+    columns: list[ColumnElement[Any]] = [column("number", Integer), *(column(name, String) for name in _KEY)]
+    rows = [(n, one.runbook, one.step, one.target, one.kind) for n, one in enumerate(wanted)]
+    return values(*columns, name="wanted").data(rows).cte("series")
 
 
 def _number(value: Value) -> float | None:

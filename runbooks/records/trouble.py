@@ -35,25 +35,20 @@ _POSTGRES = {
     "57P03": "is starting or stopping. Maint connects again by itself",
 }
 
-#: By what libpq says when there is no connection: it gives no code then.
-_CONNECT = (
-    (r'database ".*" does not exist', "does not exist: make it with `createdb`, or correct `database:`"),
-    (
-        r"authentication failed|no password supplied|no pg_hba\.conf|role .* does not exist|permission denied",
-        "does not let Maint log in: check the user and the password in `database:` ({reason})",
-    ),
-    (
-        r"failed to resolve host|could not translate host name",
-        "is nowhere: check the host in `database:` ({reason})",
-    ),
-    (r"timeout expired", "does not answer: is the server up, and does a firewall stand between?"),
-    (r"too many clients|connection slots", _POSTGRES["53300"]),
-    (r"is starting up|is shutting down|recovery mode", _POSTGRES["57P03"]),
-    (
-        r"Connection refused|No such file or directory",
-        "refuses connections: is the server up, and are host and port right?",
-    ),
+#: What libpq says when there is no connection: it gives no code then. In English, or the last resort is used.
+_LOGIN = (
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|role .* does not exist"
+    r"|permission denied"
 )
+_CONNECT = {
+    r'database ".*" does not exist': "does not exist: make it with `createdb`, or correct `database:`",
+    _LOGIN: "does not let Maint log in: check the user and the password in `database:` ({reason})",
+    r"failed to resolve host|could not translate": "is nowhere: check the host in `database:` ({reason})",
+    r"timeout expired": "does not answer: is the server up, and does a firewall stand between?",
+    r"too many clients|connection slots": _POSTGRES["53300"],
+    r"is starting up|is shutting down|recovery mode": _POSTGRES["57P03"],
+    r"refused|No such file": "refuses connections: is the server up, and are host and port right?",
+}
 
 
 def where(url: URL) -> str:
@@ -81,7 +76,7 @@ def _postgres_sentence(error: BaseException, lost: bool) -> str | None:
     state = getattr(error, "sqlstate", None)
     if state is not None:
         return _POSTGRES.get(state)
-    for pattern, sentence in _CONNECT:
+    for pattern, sentence in _CONNECT.items():
         if re.search(pattern, str(error)):
             # libpq names user, host and database there, never the password.
             return sentence.format(reason=_first_line(error).rpartition("failed: ")[2])
@@ -102,7 +97,9 @@ def explain(error: Exception, url: URL) -> RecordsError | None:
         )
         if sentence is None and type(original).__name__ in ("OperationalError", "InterfaceError"):
             sentence = f"does not work: {_first_line(original)}"
-    return RecordsError(f"{where(url)} {sentence}.") if sentence else None
+    if sentence is None:
+        return None
+    return RecordsError(f"{where(url)} {sentence}{'' if sentence.endswith('?') else '.'}")
 
 
 @contextmanager

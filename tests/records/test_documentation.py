@@ -1,0 +1,100 @@
+"""docs/database.md says what is so."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import ProgrammingError
+
+from runbooks.errors import RecordsError
+from runbooks.records.cards import Card
+from runbooks.records.database import open_database
+from runbooks.records.migrate import VERSION_TABLE, migrate
+from runbooks.records.only_process import only_process
+from runbooks.records.records import Records
+from runbooks.records.schema import metadata
+from tests.records.conftest import make_event, make_result
+
+PAGE = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
+
+
+@pytest.fixture
+async def least(postgres_url: str) -> AsyncIterator[Records]:
+    """A database whose tables belong to another role, served by one that has only the documented grants."""
+    owner = open_database(postgres_url)
+    migrate(owner)
+    role = "r" + re.sub(r".*/(t\w+)\?.*", r"\1", postgres_url)
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN")
+        (grants,) = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+        admin.execute(grants.replace("TO maint;", f"TO {role};"))
+    owner.dispose()
+    records = await Records.open(postgres_url.replace("//postgres:@", f"//{role}:@"))
+    yield records
+    await records.close()
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+async def test_the_documented_grants_are_enough(least: Records) -> None:
+    """A role with the grants on the page can do everything that Maint does."""
+    result, card = make_result(1.0, at=datetime.now(UTC)), Card(kind="health", correlation="c1", channel="C1")
+
+    assert await least.record(make_event(), "k") is True
+    assert await least.record(make_event(), "k") is False
+    await least.keep([result])
+    assert (await least.previous([result.series]))[result.series].values == {"elapsed_ms": 1.0}
+    assert await least.medians([result.series]) == {result.series: 1.0}
+    await least.add_card(card)
+    assert await least.card_posted(card.id, "1.1") is True
+    assert len(await least.cards("c1")) == 1
+    assert len(await least.events()) == 2
+    assert await least.prune(deliveries_days=-1, results_days=-1) == {"deliveries": 1, "check_results": 1}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE audit_events SET outcome = 'ok'", "DELETE FROM audit_events", "TRUNCATE audit_events"],
+)
+async def test_the_documented_grants_do_not_reach_the_log(least: Records, statement: str) -> None:
+    """The role may not change audit events: it is refused before any trigger is asked."""
+    with pytest.raises(ProgrammingError, match="permission denied"), least.engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+async def test_a_missing_grant_is_said(least: Records, postgres_url: str) -> None:
+    """Without one of the grants, the error names the page."""
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(f"REVOKE INSERT ON deliveries FROM {least.engine.url.username}")
+
+    with pytest.raises(RecordsError, match=r"grant what docs/database\.md lists"):
+        await least.record(make_event(), "k")
+
+
+def test_every_table_is_on_the_page() -> None:
+    """The table of what is kept names every table, and each has its grants."""
+    for table in (*metadata.tables, VERSION_TABLE):
+        assert f"`{table}`" in PAGE
+        assert re.search(rf"^GRANT .*\b{table}\b", PAGE, re.MULTILINE)
+
+
+async def test_the_documented_backup_can_be_taken_while_serving(tmp_path: Path) -> None:
+    """VACUUM INTO makes a copy with every event, while the file is served and written to."""
+    url = f"sqlite:///{tmp_path}/maint.db"
+    with only_process(url):
+        records = await Records.open(url)
+        await records.record(make_event(object="kept"))
+        backup = create_engine(url)
+        with backup.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.execute(text(f"VACUUM INTO '{tmp_path}/copy.db'"))
+        backup.dispose()
+        await records.close()
+
+    copy = await Records.open(f"sqlite:///{tmp_path}/copy.db")
+    assert [found.event.object for found in await copy.events()] == ["kept"]
+    await copy.close()

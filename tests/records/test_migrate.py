@@ -1,0 +1,120 @@
+"""Migrations: one head, equal to the schema, applied once, all or nothing."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from runbooks.errors import RecordsError
+from runbooks.records import migrate as migrate_module
+from runbooks.records.database import open_database, reading
+from runbooks.records.migrate import VERSION_TABLE, SchemaState, migrate, schema_state
+from runbooks.records.schema import metadata
+
+MIGRATIONS = Path(migrate_module.__file__).with_name("migrations")
+
+MIGRATE = """
+import sys
+from runbooks.records.database import open_database
+from runbooks.records.migrate import migrate
+print("ready", flush=True)
+sys.stdin.readline()
+engine = open_database(sys.argv[1])
+print(*migrate(engine), flush=True)
+"""
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[Engine]:
+    """A database without tables, of each kind."""
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
+
+
+def test_there_is_one_head() -> None:
+    """No two migrations claim to be the newest."""
+    assert len(ScriptDirectory(str(MIGRATIONS)).get_heads()) == 1
+
+
+def test_the_migrations_make_the_schema(engine: Engine) -> None:
+    """A migrated database differs in nothing from the tables in schema.py."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_applied_revisions_are_named(empty: Engine) -> None:
+    """The first time every revision is applied and named, the second time none."""
+    everything = [
+        revision.revision for revision in ScriptDirectory(str(MIGRATIONS)).walk_revisions("base", "head")
+    ]
+
+    assert migrate(empty) == tuple(reversed(everything))
+    assert migrate(empty) == ()
+
+
+def test_an_empty_database_is_behind(empty: Engine) -> None:
+    """A database without tables is behind, and current once it was migrated."""
+    before = schema_state(empty)
+    migrate(empty)
+
+    assert (before, schema_state(empty)) == (SchemaState.BEHIND, SchemaState.CURRENT)
+
+
+def test_a_newer_schema_is_not_touched(engine: Engine) -> None:
+    """A database that a newer version migrated is refused in words, and keeps its version."""
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+
+    assert schema_state(engine) is SchemaState.NEWER
+    with pytest.raises(RecordsError, match="made by a newer Maint"):
+        migrate(engine)
+    with reading(engine) as connection:
+        assert connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar() == "9999"
+
+
+def test_a_failed_migration_leaves_nothing(empty: Engine) -> None:
+    """When a table stands in the way of the last one, none of the others is there afterwards."""
+    with empty.begin() as connection:
+        connection.execute(text("CREATE TABLE cards (x int)"))
+
+    with pytest.raises((RecordsError, DBAPIError)):
+        migrate(empty)
+
+    assert inspect(empty).get_table_names() == ["cards"]
+    assert schema_state(empty) is SchemaState.BEHIND
+
+
+def test_two_processes_may_start_at_once(
+    database_url: str, spawn: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """Of two processes that migrate an empty database at the same time, one does it and both go on."""
+    processes = [spawn(MIGRATE, database_url) for _ in range(2)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=30) for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0], answers
+    assert sorted(bool(output.strip()) for output, _ in answers) == [False, True]
+
+
+def test_there_is_no_way_back(engine: Engine) -> None:
+    """A downgrade says that a backup is the way."""
+    revision = ScriptDirectory(str(MIGRATIONS)).get_revision("0001")
+
+    with pytest.raises(RecordsError, match="restore a backup"):
+        revision.module.downgrade()

@@ -1,0 +1,47 @@
+"""What is old goes, in batches; what is young, and every audit event, stays."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine, text
+
+from runbooks.records import pruning
+from runbooks.records.measurements import keep
+from runbooks.records.records import Records
+from tests.records.conftest import NOON, make_event, make_result
+
+
+async def test_old_rows_go_and_young_ones_stay(records: Records) -> None:
+    """Deliveries of yesterday and results of the last quarter are removed, with their measurements."""
+    now = datetime.now(UTC)
+    await records.record(make_event(), "young")
+    await records.keep([make_result(1.0, at=now - timedelta(days=n)) for n in (0, 89, 91, 200)])
+    with records.engine.begin() as connection:
+        connection.execute(text("INSERT INTO deliveries VALUES ('old', '2020-01-01 00:00:00.000000')"))
+
+    removed = await records.prune()
+
+    with records.engine.begin() as connection:
+        left = {
+            table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar()
+            for table in ("deliveries", "check_results", "measurements", "audit_events")
+        }
+    assert removed == {"deliveries": 1, "check_results": 2}
+    assert left == {"deliveries": 1, "check_results": 2, "measurements": 2, "audit_events": 1}
+
+
+async def test_nothing_old_is_nothing_removed(records: Records) -> None:
+    """On an empty database there is nothing to do."""
+    assert await records.prune() == {"deliveries": 0, "check_results": 0}
+
+
+def test_one_transaction_removes_one_batch(engine: Engine) -> None:
+    """However much is old, a batch is bounded; the oldest go first."""
+    with engine.begin() as connection:
+        keep(connection, [make_result(1.0, at=NOON + timedelta(seconds=n)) for n in range(pruning.BATCH + 5)])
+    cutoff = NOON + timedelta(days=1)
+    with engine.begin() as connection:
+        first = pruning.prune_results(connection, cutoff)
+        oldest_left = connection.execute(text("SELECT count(*) FROM check_results")).scalar()
+        second = pruning.prune_results(connection, cutoff)
+
+    assert (first, oldest_left, second) == (pruning.BATCH, 5, 5)
