@@ -31,7 +31,7 @@ class WhoAmI(Command):
         roles = ", ".join(sorted(access.roles)) or "none"
         elements: list[Element] = [
             Paragraph((strong(actor.name), Span("  "), code(actor.id))),
-            Paragraph((Span("Roles: "), strong(roles))),
+            Paragraph(f"Roles: {roles}"),
             *(Paragraph(_grant_line(grant)) for grant in access.grants),
         ]
         if not access.grants:

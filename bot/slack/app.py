@@ -57,7 +57,8 @@ def make_app(web: AsyncWebClient, bot: Bot, signing_secret: str) -> AsyncApp:
 
     return AsyncApp(
         logger=logging.getLogger("slack_bolt"),
-        client=web,
+        # No token in it: Bolt would warn that `authorize` comes first. What we send, we send ourselves.
+        client=AsyncWebClient(base_url=web.base_url, session=web.session, retry_handlers=web.retry_handlers),
         authorize=authorize,
         signing_secret=signing_secret,
         # bot/http.py has checked a request's signature before Bolt sees it, and strictly.

@@ -24,7 +24,7 @@ def manifest(public_url: str | None = None) -> dict[str, Any]:
         "command": "/maint",
         "description": "Maintenance: health checks and runbooks",
         "usage_hint": "health | targets | whoami | help",
-        "should_escape": False,
+        "should_escape": True,
         **({"url": url} if url else {}),
     }
     return {

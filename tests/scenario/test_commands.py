@@ -1,4 +1,4 @@
-"""Commands typed in Slack: the card's life, private answers, refusals, and what the audit log says of them."""
+"""Commands typed in Slack: the card's life, private answers, refusals, and the audit log of them."""
 
 import pytest
 
@@ -10,7 +10,7 @@ REPORTED = "Morning health check: "
 
 
 async def test_health_is_answered_with_one_card_that_fills_in(sandbox: Sandbox, workplace: Workplace) -> None:
-    """`/maint health` posts one card at once, and edits it to the final report, with details in its thread."""
+    """`/maint health` posts one card at once and edits it to the final report; its thread has the details."""
     async with workplace.serving():
         delivery = await sandbox.slash("admin", "ops", "/maint health")
         card = await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"))
