@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -20,7 +21,7 @@ from bot.settings import Loaded, SlackCredentials, load_settings, slack_credenti
 from bot.slack.app import Bot, make_app, who_are_we
 from bot.slack.client import SlackClient
 from bot.slack.connection import SocketConnections
-from bot.slack.gateway import Gateway
+from bot.slack.gateway import INTERRUPTED, Gateway
 from bot.slack.people import People
 from bot.slack.publisher import Publisher
 from bot.slack.throttle import Throttle
@@ -42,7 +43,9 @@ log = structlog.get_logger()
 #: Seconds that requests under way get after SIGTERM; Docker kills after 10.
 DRAIN = 7.0
 #: Seconds between two rounds of removing what is old.
-TIDY_INTERVAL = 3600.0
+TIDY_INTERVAL = 600.0
+#: No command works for that long: a card older than this that is not finished never will be.
+CARD_AGE = timedelta(minutes=10)
 EXIT_REFUSED = 2
 
 
@@ -171,10 +174,11 @@ class Server:
             log.warning(
                 "slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest"
             )
+        publisher = Publisher(client, core.records)
         gateway = Gateway(
             dispatcher=core.dispatcher,
             people=People(client.web, frozenset({bot.team, *settings.slack.teams}), settings.roles),
-            publisher=Publisher(client),
+            publisher=publisher,
             throttle=Throttle(settings.limits.commands_per_minute),
             grants=settings.grants,
             channels=settings.slack.channels,
@@ -184,7 +188,7 @@ class Server:
         gateway.listen(app)
         gateway.start()
         stack.push_async_callback(self._drain, gateway)
-        tidying = asyncio.create_task(self._tidy(core.records))
+        tidying = asyncio.create_task(self._tidy(core.records, publisher))
         stack.callback(tidying.cancel)
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
@@ -227,10 +231,16 @@ class Server:
         if not await gateway.drain(DRAIN):
             log.warning("maint.drain.cut_off", seconds=DRAIN)
 
-    async def _tidy(self, records: Records) -> None:
+    async def _tidy(self, records: Records, publisher: Publisher) -> None:
+        """Removes what is old, and mends cards that nobody works on any more."""
+        # Nobody else works on a SQLite file; on PostgreSQL another replica may, on a young card.
+        alone = self._loaded.settings.database_url().startswith("sqlite")
+        age = timedelta(0) if alone else CARD_AGE
         while True:
             try:
+                await publisher.mend(datetime.now(UTC) - age, INTERRUPTED)
                 await records.prune()
             except MaintError as error:
-                log.warning("records.prune.failed", error=str(error))
+                log.warning("maint.tidy.failed", error=str(error))
+            age = CARD_AGE
             await asyncio.sleep(TIDY_INTERVAL)

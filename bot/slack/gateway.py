@@ -23,7 +23,7 @@ from commands.command import Actor, ActorKind, Request
 from commands.dispatch import Admission, Dispatcher, message
 from commands.reply import Reply
 from runbooks.access import Access, Grant, Place
-from runbooks.errors import Refused, SlackError
+from runbooks.errors import MaintError, Refused
 
 log = structlog.get_logger()
 
@@ -33,6 +33,8 @@ LONGEST_QUEUE = 1000
 WORKERS = 8
 #: Seconds for telling people that their request was interrupted.
 LAST_WORD = 3.0
+#: What a card says that nobody works on any more.
+INTERRUPTED = message("Interrupted", "Maint was stopped before this was done. Ask again.")
 NOBODY = Access(frozenset(), (), Place(id=""))
 
 
@@ -185,7 +187,7 @@ class Gateway:
             card = self._publisher.card(destination, answer.request.correlation)
             reply = await self._dispatcher.carry_out(answer, card.show)
             await card.finish(reply)
-        except SlackError as error:
+        except MaintError as error:
             log.error("slack.answer.failed", error=str(error))
         except asyncio.CancelledError:
             if card is not None:
@@ -193,9 +195,8 @@ class Gateway:
             raise
 
     async def _interrupt(self, card: Card) -> None:
-        interrupted = message("Interrupted", "Maint was stopped before this was done. Ask again.")
         try:
             async with asyncio.timeout(LAST_WORD):
-                await card.finish(interrupted)
-        except (SlackError, TimeoutError) as error:
+                await card.finish(INTERRUPTED)
+        except (MaintError, TimeoutError) as error:
             log.warning("slack.answer.failed", error=str(error))

@@ -6,9 +6,10 @@ Slack's 50 edits a minute (tier 3), of which some are kept back for final cards.
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 import aiohttp
 import structlog
@@ -18,9 +19,20 @@ from bot.slack.client import SlackClient
 from bot.slack.render import LISTING_LENGTH, blocks, clean, fallback, listing_blocks
 from bot.slack.throttle import Bucket
 from commands.reply import Listing, Note, Reply
-from runbooks.errors import SlackError
+from runbooks.errors import MaintError, SlackError
+from runbooks.records.cards import Card as CardRecord
 
 log = structlog.get_logger()
+
+
+class CardRecords(Protocol):
+    """The database, as far as it knows about cards. All raise RecordsError."""
+
+    async def add_card(self, card: CardRecord) -> None: ...
+    async def card_posted(self, card_id: str, ts: str) -> bool: ...
+    async def card_finished(self, card_id: str) -> None: ...
+    async def unfinished_cards(self, before: datetime) -> Sequence[CardRecord]: ...
+
 
 #: Seconds between two edits of one card.
 EDIT_INTERVAL = 1.0
@@ -74,8 +86,14 @@ def _code(error: SlackApiError) -> str:
 class Publisher:
     """Posts and edits, for every card of this process."""
 
-    def __init__(self, slack: SlackClient, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        slack: SlackClient,
+        records: CardRecords,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._slack = slack
+        self._records = records
         self._sleep = sleep
         self._edits = Bucket(size=25, per_second=45 / 60)
 
@@ -96,15 +114,41 @@ class Publisher:
 
     async def post(self, channel: str, reply: Reply, card_id: str) -> str:
         """Posts a card once and returns its ts. Raises NoEntry, or SlackError when it did not get there
-        or nobody can tell whether it did."""
-        started = time.time()
+        or nobody can tell whether it did, or RecordsError."""
+        card = CardRecord(kind="command", correlation=card_id, channel=channel, id=card_id)
+        await self._records.add_card(card)
+        ts = await self._post(card, reply)
+        await self._records.card_posted(card.id, ts)
+        return ts
+
+    async def finished(self, card_id: str) -> None:
+        """Notes that the card says its last, so that it is not mended."""
+        await self._records.card_finished(card_id)
+
+    async def mend(self, before: datetime, reply: Reply) -> int:
+        """Draws `reply` on every card from before that time that never said its last: whoever worked on
+        it is gone. Returns how many there were. Raises RecordsError."""
+        cards = await self._records.unfinished_cards(before)
+        for card in cards:
+            try:
+                ts = card.ts or await self._find(card.channel, card.id, card.created_at.timestamp())
+                if ts is not None:
+                    await self.edit(card.channel, ts, reply)
+            except SlackError as error:
+                # Tried once: a card that was deleted, or whose channel is gone, can never be drawn.
+                log.warning("slack.card.not_mended", card=card.id, error=str(error))
+            await self._records.card_finished(card.id)
+        return len(cards)
+
+    async def _post(self, card: CardRecord, reply: Reply) -> str:
+        channel, started = card.channel, card.created_at.timestamp()
         for attempt in range(1, POST_ATTEMPTS + 1):
             try:
                 response = await self._slack.web.chat_postMessage(
                     channel=channel,
                     text=fallback(reply),
                     blocks=blocks(reply),
-                    metadata={"event_type": METADATA, "event_payload": {"card": card_id}},
+                    metadata={"event_type": METADATA, "event_payload": {"card": card.id}},
                     unfurl_links=False,
                     unfurl_media=False,
                 )
@@ -112,9 +156,9 @@ class Publisher:
             except (SlackApiError, *CONNECTION_ERRORS) as error:
                 if not _is_doubtful(error):
                     raise _as_slack_error(error) from error
-                log.warning("slack.post.in_doubt", card=card_id, attempt=attempt, error=type(error).__name__)
+                log.warning("slack.post.in_doubt", card=card.id, attempt=attempt, error=type(error).__name__)
             await self._sleep(DOUBT_PAUSE * attempt)
-            if ts := await self._find(channel, card_id, started):
+            if ts := await self._find(channel, card.id, started):
                 return ts
         raise SlackError("Slack did not take the card after several tries.")
 
@@ -215,31 +259,30 @@ class Card:
                 async with self._drawing:
                     if self._latest is not None:
                         await self._publisher.edit(self._destination.channel, ts, self._latest)
-        except SlackError as error:
+        except MaintError as error:
             log.warning("slack.card.not_shown", card=self._id, error=str(error))
 
     async def finish(self, reply: Reply) -> None:
-        """Shows the final reply: on the card if there is one, else as the reply says. Raises SlackError
+        """Shows the final reply: on the card if there is one, else as the reply says. Raises MaintError
         when the person cannot be answered at all."""
-        if self._posting is not None:
-            self._latest = None
-            posted = await self._settle(self._posting)
-            if isinstance(posted, str):
-                await self._publisher.edit(self._destination.channel, posted, reply)
-                await self._publisher.add_details(self._destination.channel, posted, reply.details)
-                return
-            await self._in_private(reply, posted)
-        elif reply.private:
+        if self._posting is None and reply.private:
             await self._publisher.answer_privately(self._destination, reply)
+            return
+        shown = self._posting is None  # posted right here, with nothing left to edit
+        if self._posting is None:
+            post = self._publisher.post(self._destination.channel, reply, self._id)
+            self._posting = asyncio.create_task(post)
+        self._latest = None
+        posted = await self._settle(self._posting)
+        if isinstance(posted, MaintError):
+            await self._in_private(reply, posted)
         else:
-            try:
-                ts = await self._publisher.post(self._destination.channel, reply, self._id)
-            except SlackError as error:
-                await self._in_private(reply, error)
-            else:
-                await self._publisher.add_details(self._destination.channel, ts, reply.details)
+            if not shown:
+                await self._publisher.edit(self._destination.channel, posted, reply)
+            await self._publisher.add_details(self._destination.channel, posted, reply.details)
+        await self._publisher.finished(self._id)
 
-    async def _in_private(self, reply: Reply, error: SlackError) -> None:
+    async def _in_private(self, reply: Reply, error: MaintError) -> None:
         why = (
             "Only you see this: Maint is not in this channel. /invite it, and everybody sees the next one."
             if isinstance(error, NoEntry)
@@ -253,11 +296,11 @@ class Card:
         )
         await self._publisher.answer_privately(self._destination, shown)
 
-    async def _settle(self, posting: "asyncio.Task[str]") -> str | SlackError:
+    async def _settle(self, posting: "asyncio.Task[str]") -> str | MaintError:
         """The card's ts once nothing is under way any more, or why there is none."""
         try:
             return await asyncio.shield(posting)
-        except SlackError as error:
+        except MaintError as error:
             return error
         finally:
             # An edit under way is let finish: if it was cut off, nobody knew which of two Slack drew last.

@@ -101,9 +101,13 @@ class Records:
         """Notes where the card stands. False when it stands somewhere already."""
         return await self._write(lambda connection: cards.posted(connection, card_id, ts))
 
-    async def cards(self, correlation: str) -> tuple[Card, ...]:
-        """The cards of one request, oldest first."""
-        return await self._read(lambda connection: cards.of(connection, correlation))
+    async def card_finished(self, card_id: str) -> None:
+        """Notes that the card says its last."""
+        await self._write(lambda connection: cards.finished(connection, card_id))
+
+    async def unfinished_cards(self, before: datetime) -> tuple[Card, ...]:
+        """The cards from before that time that never said their last, oldest first."""
+        return await self._read(lambda connection: cards.unfinished(connection, before))
 
     async def prune(self, *, deliveries_days: float = 1, results_days: float = 90) -> dict[str, int]:
         """Removes what is older, batch by batch; how many rows of which table. Audit events stay."""

@@ -98,15 +98,21 @@ measurements = Table(
     sqlite_with_rowid=False,  # the primary key is the table: one tree instead of two
 )
 
-#: Where a card stands in Slack. `ts` is empty until Slack has taken it.
+#: Where a card stands in Slack. `ts` is empty until Slack has taken it, `finished_at` while it may change.
 cards = Table(
     "cards",
     metadata,
     Column("id", Words(26), primary_key=True),
     Column("kind", Words(50), nullable=False),
-    Column("correlation", Words(100), nullable=False, index=True),
+    Column("correlation", Words(100), nullable=False),
     Column("channel", Words(100), nullable=False),
     Column("ts", Words(50)),
     Column("created_at", UtcTime, nullable=False),
-    Column("updated_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+)
+Index(
+    "ix_cards_unfinished",
+    cards.c.created_at,
+    sqlite_where=cards.c.finished_at.is_(None),
+    postgresql_where=cards.c.finished_at.is_(None),
 )

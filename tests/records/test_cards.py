@@ -1,29 +1,38 @@
-"""Where cards stand is known after a crash."""
+"""Cards that nobody works on any more are found after a crash."""
+
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
 from runbooks.records import cards
 from runbooks.records.cards import Card
 
+NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 
-def test_a_card_is_found_by_its_request(engine: Engine) -> None:
-    """The cards of one request are found in the order in which they were made, those of others not."""
-    first = Card(kind="health", correlation="c1", channel="C1")
-    second = Card(kind="thread", correlation="c1", channel="C1", ts="1.2")
+
+def card(minutes: int) -> Card:
+    created_at = NOW - timedelta(minutes=minutes)
+    return Card(kind="command", correlation="c1", channel="C1", created_at=created_at)
+
+
+def test_unfinished_cards_are_found_oldest_first(engine: Engine) -> None:
+    """Those that were finished, and those too young to be given up, are not among them."""
+    young, old, older, done = card(1), card(20), card(30), card(40)
     with engine.begin() as connection:
-        for card in (first, second, Card(kind="health", correlation="c2", channel="C1")):
-            cards.add(connection, card)
+        for each in (young, old, older, done):
+            cards.add(connection, each)
+        cards.finished(connection, done.id)
 
-        assert cards.of(connection, "c1") == (first, second)
+        assert cards.unfinished(connection, NOW - timedelta(minutes=10)) == (older, old)
 
 
 def test_a_card_stands_in_one_place(engine: Engine) -> None:
     """The place of a card is noted once: who comes second is told so, and the first place stays."""
-    card = Card(kind="health", correlation="c1", channel="C1")
+    one = card(20)
     with engine.begin() as connection:
-        cards.add(connection, card)
-        answers = [cards.posted(connection, card.id, ts) for ts in ("1.1", "2.2")]
-        (found,) = cards.of(connection, "c1")
+        cards.add(connection, one)
+        answers = [cards.posted(connection, one.id, ts) for ts in ("1.1", "2.2")]
+        (found,) = cards.unfinished(connection, NOW)
 
     assert answers == [True, False]
     assert found.ts == "1.1"

@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -120,7 +121,7 @@ async def test_every_door_leads_to_the_database(records: Records) -> None:
     assert (await records.previous([series]))[series].values == {"elapsed_ms": 5.0}
     assert await records.medians([series]) == {series: 5.0}
     assert await records.card_posted(card.id, "1.1") is True
-    assert [found.ts for found in await records.cards("c1")] == ["1.1"]
+    assert [found.ts for found in await records.unfinished_cards(datetime.now(UTC))] == ["1.1"]
     assert len(await records.events(Filter(correlation="c1"))) == 1
 
 

@@ -124,10 +124,13 @@ def upgrade() -> None:
         sa.Column("channel", sa.Text, nullable=False),
         sa.Column("ts", sa.Text),
         sa.Column("created_at", _TIME, nullable=False),
-        sa.Column("updated_at", _TIME, nullable=False),
+        sa.Column("finished_at", _TIME),
         sa.PrimaryKeyConstraint("id", name="pk_cards"),
     )
-    op.create_index("ix_cards_correlation", "cards", ["correlation"])
+    unfinished = sa.text("finished_at IS NULL")
+    op.create_index(
+        "ix_cards_unfinished", "cards", ["created_at"], sqlite_where=unfinished, postgresql_where=unfinished
+    )
 
 
 def downgrade() -> None:
