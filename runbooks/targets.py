@@ -79,6 +79,8 @@ def _http_url(value: str) -> str:
         raise ValueError("an address starts with http:// or https:// and names a host")
     if parts.username or parts.password:
         raise ValueError("put the user and password into `headers:` (Authorization), not into the address")
+    if parts.query or parts.fragment:
+        raise ValueError("the address ends with its path: the paths of steps are joined to it")
     return value.rstrip("/")
 
 

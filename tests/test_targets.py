@@ -82,6 +82,13 @@ def test_any_address_is_read_or_refused(text: str) -> None:
         assert target.where().startswith(scheme)
 
 
+@pytest.mark.parametrize("url", ["http://app?x=1", "http://app/#x"])
+def test_an_address_that_no_path_can_be_joined_to_is_refused(url: str) -> None:
+    """A path behind a query would become part of the query."""
+    with pytest.raises(ValidationError, match="ends with its path"):
+        HttpTarget(type="http", url=url)
+
+
 def test_every_type_is_found_by_its_word() -> None:
     """The words in `type:` are the keys of TARGET_TYPES."""
     assert set(TARGET_TYPES) == {"http", "postgres", "redis", "host", "prometheus", "logs"}

@@ -23,6 +23,7 @@ from runbooks.steps.web import (
     Unreachable,
     fetch,
     headers_of,
+    join,
     open_client,
     seconds_for,
     show_url,
@@ -106,12 +107,12 @@ class HttpProbe(Check[HttpTarget]):
 
     async def measure(self, target: HttpTarget, reach: Reach) -> Measured:
         """Takes the samples; raises StepError when nothing can be said about the service."""
-        url = httpx.URL(target.url + (self.path or target.health))
+        url = join(target.url, self.path or target.health)
         seconds = seconds_for(self.timeout)
+        deadline = asyncio.get_running_loop().time() + seconds
         samples: list[_Sample] = []
         tls = url.scheme == "https" or self.follow_redirects
         async with open_client(target, seconds, tls=tls) as client:
-            deadline = asyncio.get_running_loop().time() + seconds
             for _ in range(self.samples):
                 try:
                     async with asyncio.timeout_at(deadline):
@@ -122,9 +123,10 @@ class HttpProbe(Check[HttpTarget]):
                         waited = f"before the {seconds:g} s for all samples were over"
                     samples.append(_Sample(trouble=f"{show_url(url)} did not answer {waited}"))
                     break
-        return self._measured(samples, reach.now())
+        return self._measured(samples, reach.now(), self._doubts(target))
 
     async def _sample(self, client: httpx.AsyncClient, url: httpx.URL, target: HttpTarget) -> _Sample:
+        client.cookies.clear()  # every sample is a new visitor
         started = time.perf_counter()
         try:
             answer, certificate_ends = await self._visit(client, url, target)
@@ -191,7 +193,16 @@ class HttpProbe(Check[HttpTarget]):
             return f"answered {answer.status}, but nothing matches {self.body_matches!r}{part}"
         return ""
 
-    def _measured(self, samples: Sequence[_Sample], now: datetime) -> Measured:
+    def _doubts(self, target: HttpTarget) -> list[tuple[Status, str]]:
+        wanted = "certificate_days" in (self.warning | self.critical)
+        if not wanted or target.verify_tls or target.url.startswith("http:"):
+            return []
+        # Python decodes a certificate only when it verifies it.
+        return [(Status.UNKNOWN, "certificate_days is not known: the target has verify_tls: false")]
+
+    def _measured(
+        self, samples: Sequence[_Sample], now: datetime, doubts: Sequence[tuple[Status, str]]
+    ) -> Measured:
         failed = [sample for sample in samples if sample.trouble]
         times = sorted(sample.ms for sample in samples if sample.ms is not None)
         statuses = [sample.status for sample in (*failed, *samples) if sample.status is not None]
@@ -214,7 +225,7 @@ class HttpProbe(Check[HttpTarget]):
         return Measured(
             values=values,
             summary=", ".join(words),
-            findings=tuple((Status.CRITICAL, text) for text in self._told_once(samples)),
+            findings=(*((Status.CRITICAL, text) for text in self._told_once(samples)), *doubts),
             details=tuple(_line(number, sample) for number, sample in enumerate(samples, 1))
             if self.samples > 1
             else (),

@@ -4,9 +4,9 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from statistics import fmean
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import httpx
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
@@ -16,7 +16,7 @@ from runbooks.status import Status
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Check, Measured, Output
 from runbooks.steps.units import show
-from runbooks.steps.web import Unreachable, fetch, headers_of, open_client, seconds_for
+from runbooks.steps.web import Unreachable, fetch, headers_of, join, open_client, seconds_for
 from runbooks.targets import PrometheusTarget
 
 #: Bytes of an answer that are read; thousands of series fit.
@@ -33,18 +33,19 @@ WINDOW = timedelta(hours=1)
 T = TypeVar("T")
 
 
-class _Reply(BaseModel):
+class _Reply(BaseModel, Generic[T]):
     status: Literal["success", "error"]
-    data: Any = None
+    data: T | None = None
     errorType: str = ""
     error: str = ""
     warnings: list[str] = []
 
 
 class _Series(BaseModel):
+    # A point is its time and its value, which is sent as text: "1", "NaN", "+Inf".
     metric: dict[str, str] = {}
-    value: tuple[float, str] | None = None
-    values: list[tuple[float, str]] = []
+    value: tuple[float, float] | None = None
+    values: list[tuple[float, float]] = []
 
 
 class _Matrix(BaseModel):
@@ -73,8 +74,8 @@ class _SentAlert(BaseModel):
     status: _SentStatus
 
 
-_REPLY = TypeAdapter(_Reply)
-_MATRIX = TypeAdapter(_Matrix)
+_ALERTS = TypeAdapter(_Reply[_Alerts])
+_MATRIX = TypeAdapter(_Reply[_Matrix])
 _SENT = TypeAdapter(list[_SentAlert])
 
 
@@ -89,7 +90,7 @@ class _Api:
     async def _ask(
         self, address: str, path: str, shape: TypeAdapter[T], form: Mapping[str, str] | None = None
     ) -> T:
-        url = httpx.URL(address + path)
+        url = join(address, path)
         headers = headers_of(self._target)
         method = "GET" if form is None else "POST"  # a long query fits into no address
         try:
@@ -114,17 +115,16 @@ class _Api:
             ) from error
 
     async def prometheus(
-        self, path: str, shape: TypeAdapter[T], form: Mapping[str, str] | None = None
+        self, path: str, shape: TypeAdapter[_Reply[T]], form: Mapping[str, str] | None = None
     ) -> tuple[T, tuple[str, ...]]:
         """The `data` of the answer, and Prometheus's warnings. Raises StepError with its error."""
-        reply = await self._ask(self._target.url, path, _REPLY, form)
+        address = self._target.url
+        reply = await self._ask(address, path, shape, form)
         if reply.status == "error":
-            raise StepError(f"{self._target.url} says {reply.errorType}: {_cut(reply.error, 500)}")
-        try:
-            data = shape.validate_python(reply.data)
-        except ValidationError as error:
-            raise StepError(f"{self._target.url} answered {path} in a form that is not known") from error
-        return data, tuple(f"Prometheus warns: {_cut(text, 500)}" for text in reply.warnings)
+            raise StepError(f"{address} says {reply.errorType}: {_cut(reply.error, 500)}")
+        if reply.data is None:
+            raise StepError(f"{address} answered {path} without data")
+        return reply.data, tuple(f"Prometheus warns: {_cut(text, 500)}" for text in reply.warnings)
 
     async def alertmanager(self, address: str) -> list[_SentAlert]:
         """Every alert that Alertmanager has."""
@@ -155,22 +155,24 @@ def _bounded(lines: Sequence[str]) -> tuple[str, ...]:
     return (*lines[: DETAIL_LINES - 1], f"and {len(lines) - DETAIL_LINES + 1} more")
 
 
-_REDUCERS: dict[str, Callable[[Iterable[float]], float]] = {
+_REDUCERS: dict[str, Callable[[Sequence[float]], float]] = {
     "max": max,
     "min": min,
-    "sum": math.fsum,
-    "avg": fmean,
+    "sum": sum,  # not fsum, which fails on infinities
+    "avg": lambda numbers: sum(numbers) / len(numbers),
 }
 
 
-class _Result(BaseModel):
+class Result(BaseModel):
+    """The `data` of a query's answer."""
+
     resultType: Literal["scalar", "string", "vector", "matrix"]
     result: Any
 
 
-_RESULT = TypeAdapter(_Result)
+_RESULT = TypeAdapter(_Reply[Result])
 _MANY = TypeAdapter(list[_Series])
-_POINT = TypeAdapter(tuple[float, str])
+_POINT = TypeAdapter(tuple[float, float])
 
 
 class PrometheusQuery(Check[PrometheusTarget]):
@@ -198,16 +200,22 @@ class PrometheusQuery(Check[PrometheusTarget]):
         """Asks for the value at this moment."""
         async with _api(target, self.timeout) as api:
             result, warnings = await api.prometheus("/api/v1/query", _RESULT, {"query": self.query})
+        # In a thread, as everything here that grows with the answer.
+        measured = await asyncio.to_thread(self.of, result)
+        return replace(measured, details=(*measured.details, *warnings))
+
+    def of(self, result: Result) -> Measured:
+        """What an answer of Prometheus says. Raises StepError when it is not one finite number."""
         try:
             points = _points(result)
         except ValidationError as error:
             raise StepError(f"the query gave a {result.resultType} that is no number") from error
         value = self._reduced(points)
-        listed = [f"{labels or 'no labels'}: {show(number, self.unit)}" for labels, number in points]
+        listed = [f"{labels or 'no labels'}: {self._show(number)}" for labels, number in points]
         return Measured(
             values={"value": value},
             summary=self._summary(points, value),
-            details=(*(_bounded(listed) if len(points) > 1 else ()), *warnings),
+            details=_bounded(listed) if len(points) > 1 else (),
         )
 
     def _reduced(self, points: Sequence[tuple[str, float]]) -> float:
@@ -229,8 +237,11 @@ class PrometheusQuery(Check[PrometheusTarget]):
             raise StepError("the query returned an infinite value, often a division by 0")
         return value
 
+    def _show(self, number: float) -> str:
+        return show(number, self.unit) if math.isfinite(number) else str(number)
+
     def _summary(self, points: Sequence[tuple[str, float]], value: float) -> str:
-        words = [show(value, self.unit)] if self.unit else []
+        words = [self._show(value)] if self.unit else []
         if len(points) > 1:
             empty = sum(math.isnan(number) for _, number in points)
             words.append(
@@ -242,20 +253,18 @@ class PrometheusQuery(Check[PrometheusTarget]):
         return ", ".join(words)
 
 
-def _points(result: _Result) -> list[tuple[str, float]]:
+def _points(result: Result) -> list[tuple[str, float]]:
     if result.resultType in ("scalar", "string"):
-        # The text of a string result is no number: that is a ValidationError too.
-        return [("", TypeAdapter(float).validate_python(_POINT.validate_python(result.result)[1]))]
+        return [("", _POINT.validate_python(result.result)[1])]
     points = []
     for series in _MANY.validate_python(result.result):
         samples = series.values if series.value is None else [series.value]
         if not samples:
             raise StepError("the query returned a native histogram; take a histogram_quantile of it")
-        points += [(_labels(series.metric), float(text)) for _, text in samples]
+        points += [(_labels(series.metric), number) for _, number in samples]
     return points
 
 
-_ALERTS = TypeAdapter(_Alerts)
 _ORDER = {"critical": 0, "warning": 1}
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
+import anyio.lowlevel
 import httpx
 
 from runbooks.errors import StepError
@@ -53,6 +54,14 @@ def seconds_for(timeout: timedelta) -> float:
     return whole - min(0.5, whole * 0.1)
 
 
+def join(address: str, path: str) -> httpx.URL:
+    """A path below a target's address. Raises StepError when that is no address."""
+    try:
+        return httpx.URL(address + path)
+    except httpx.InvalidURL as error:
+        raise StepError(f"{address}{path} is no address; look at the target in maint.yaml") from error
+
+
 def show_url(url: httpx.URL) -> str:
     """An address for people: without its query, where tokens travel, and cut."""
     text = f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"
@@ -63,7 +72,14 @@ _building = threading.Lock()
 
 
 @lru_cache(maxsize=64)
-def _built_context(verify: bool, ca_file: str | None, changed: float) -> ssl.SSLContext:  # noqa: ARG001
+def _built_context(
+    tls: bool,
+    verify: bool,
+    ca_file: str | None,
+    changed: float,  # noqa: ARG001 - a file that was changed is another key of the cache
+) -> ssl.SSLContext:
+    if not tls:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody
     if not verify:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -76,15 +92,22 @@ def _built_context(verify: bool, ca_file: str | None, changed: float) -> ssl.SSL
     return context
 
 
+@lru_cache(maxsize=1)
+def _load_libraries() -> None:
+    # httpx imports half of its machinery at the first request: on the event loop, for 100 ms that would be
+    # taken for the service's.
+    httpx.AsyncHTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    anyio.run(anyio.lowlevel.checkpoint)
+
+
 def _context(target: HttpTarget | PrometheusTarget, tls: bool) -> ssl.SSLContext:
-    if not tls:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and takes no time to build
+    ca_file = target.ca_file if tls and target.verify_tls else None
     # One at a time: a context takes 40 ms of CPU, and twelve probes that start together need the same one.
-    ca_file = target.ca_file if target.verify_tls else None
     with _building:
+        _load_libraries()
         try:
             changed = Path(ca_file).stat().st_mtime if ca_file else 0.0
-            return _built_context(target.verify_tls, ca_file, changed)
+            return _built_context(tls, target.verify_tls, ca_file, changed)
         except OSError as error:  # ssl.SSLError is one
             why = "it holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
             raise StepError(
@@ -170,7 +193,7 @@ async def fetch(
     """
     try:
         request = client.build_request(method, url, headers=headers, data=form)
-    except (UnicodeError, ValueError):
+    except ValueError:
         # Not chained: the text of this error has the header's value in it.
         raise StepError("a header of the target cannot be sent: only ASCII letters fit") from None
     try:
