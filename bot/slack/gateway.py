@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from runbooks.ids import new_id
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
@@ -24,6 +23,7 @@ from commands.dispatch import Admission, Dispatcher, message
 from commands.reply import Reply
 from runbooks.access import Access, Grant, Place
 from runbooks.errors import MaintError, Refused
+from runbooks.ids import new_id
 
 log = structlog.get_logger()
 

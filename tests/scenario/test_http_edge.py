@@ -32,7 +32,9 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
     return "v0=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
-def headers(secret: str, body: bytes, timestamp: str | None = None, content_type: str = FORM) -> dict[str, str]:
+def headers(
+    secret: str, body: bytes, timestamp: str | None = None, content_type: str = FORM
+) -> dict[str, str]:
     timestamp = timestamp or str(int(time.time()))
     return {
         "X-Slack-Request-Timestamp": timestamp,
@@ -91,9 +93,7 @@ async def test_a_malformed_body_is_a_bad_request(
 ) -> None:
     """A signed body that is no request of Slack's is a 4xx without a trace, never a 500."""
     async with by_http.serving():
-        answer = await sandbox.request(
-            body, headers(sandbox.signing_secret, body, content_type=content_type)
-        )
+        answer = await sandbox.request(body, headers(sandbox.signing_secret, body, content_type=content_type))
 
     assert answer.status == 400
     assert "Traceback" not in answer.body
