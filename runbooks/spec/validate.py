@@ -58,7 +58,8 @@ def validate(
 
     `only`: the keys that are the model's business, when somebody else judges the others.
 
-    The text of an unquoted reference becomes a number or a boolean where the model wants one. A fault
+    The text of a reference becomes a number or a boolean where the model wants one: inside { } a reference
+    needs quotes, so quotes say nothing about it. A fault
     that `document.faults` has already is not repeated, so None may come without faults.
     """
     value = document.get(at)
@@ -85,7 +86,7 @@ def _convert_references(
     for problem in problems:
         path = locate(document, model, at, problem["loc"]).path
         wanted = _NUMBERS.get(problem["type"])
-        if wanted is None or not document.references.get(path):
+        if wanted is None or path not in document.references:
             continue
         number = core_value(document.get(path))
         if isinstance(number, wanted) and isinstance(number, bool) == (wanted is bool):

@@ -73,7 +73,7 @@ def faults(text: str, **environ: str) -> list[str]:
             ),
         ),
         (
-            "targets:\n  l:\n    type: logs\n    path: /x\n    format:\n      pattern: (?P<time>x)",
+            "targets:\n  l:\n    type: logs\n    path: /x\n    format:\n      pattern: (?P<time>.*)(?P<level>x)",
             "f.yaml:5:5: `time` is missing in `format`",
         ),
         (
@@ -138,9 +138,11 @@ def test_all_faults_come_at_once() -> None:
 
 
 def test_a_reference_becomes_what_the_field_wants() -> None:
-    """An unquoted reference feeds a number or a boolean; where text is wanted it stays text."""
+    """A reference feeds a number or a boolean, quoted or not; where text is wanted it stays text."""
     sample, found = validate(
-        document("port: ${P}\nratio: ${R}\nverify: ${V:-false}\ntext: ${P}\ntoken: ${P}", P="3000", R="0.5"),
+        document(
+            "port: ${P}\nratio: '${R}'\nverify: ${V:-false}\ntext: ${P}\ntoken: ${P}", P="3000", R="0.5"
+        ),
         Sample,
     )
 
