@@ -73,7 +73,7 @@ def faults(text: str, **environ: str) -> list[str]:
             ),
         ),
         (
-            "targets:\n  l:\n    type: logs\n    path: /x\n    format:\n      pattern: (?P<time>.*)(?P<level>x)",
+            "targets:\n  l:\n    type: logs\n    path: /x\n    format: {pattern: (?P<time>.)(?P<level>.)}",
             "f.yaml:5:5: `time` is missing in `format`",
         ),
         (
