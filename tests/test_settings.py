@@ -1,24 +1,18 @@
 """maint.yaml and the environment become Settings, or every fault in them is said at once."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
-from bot.settings import Loaded, Settings, load_settings, slack_credentials
+from bot.settings import Loaded, load_settings
 from runbooks.errors import ConfigError
-from runbooks.steps.thresholds import Condition
 from runbooks.targets import HttpTarget, PostgresTarget
 from tests.spec.kinds import KINDS
 
 CANARY = "cAnArY-5f1c/+"
-DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
 
 HEALTH = """\
 name: health
@@ -394,117 +388,3 @@ def test_any_bytes_are_settings_or_faults(folder: Path, content: bytes) -> None:
         found = error
 
     assert isinstance(found, Loaded) or found.faults
-
-
-BOT = "xoxb-" + "1" * 12
-APP = "xapp-" + "1" * 12
-SIGNING = "0123456789abcdef0123456789abcdef"
-
-
-def test_slack_credentials_come_from_the_environment_or_from_files(folder: Path) -> None:
-    """A token is a variable, or the file that NAME_FILE names; only what the mode needs is taken."""
-    (folder / "app").write_text(APP + "\n")
-    environ = {
-        "SLACK_BOT_TOKEN": BOT,
-        "SLACK_APP_TOKEN_FILE": str(folder / "app"),
-        "SLACK_SIGNING_SECRET": SIGNING,
-    }
-    socket = slack_credentials(environ, "socket")
-    http = slack_credentials(environ, "http")
-
-    assert socket.app_token is not None
-    assert socket.app_token.get_secret_value() == APP
-    assert socket.secrets() == (BOT, APP)
-    assert http.app_token is None
-    assert http.secrets() == (BOT, SIGNING)
-    assert socket.api_url == "https://slack.com/api/"
-    assert not any(secret in repr((socket, http)) for secret in (BOT, APP, SIGNING))
-
-
-def test_the_address_of_slacks_api_ends_in_a_slash() -> None:
-    """As the SDK wants it, however it was written."""
-    environ = {"SLACK_BOT_TOKEN": BOT, "SLACK_APP_TOKEN": APP, "SLACK_API_URL": "http://localhost:1/api"}
-
-    assert slack_credentials(environ, "socket").api_url == "http://localhost:1/api/"
-
-
-@pytest.mark.parametrize(
-    ("mode", "environ", "expected"),
-    [
-        (
-            "socket",
-            {},
-            [
-                (
-                    "SLACK_APP_TOKEN: is not set, and neither is SLACK_APP_TOKEN_FILE (at https://api.slack.com/apps:"
-                    " your app, Basic Information, App-Level Tokens, one with connections:write (xapp-…))"
-                ),
-                (
-                    "SLACK_BOT_TOKEN: is not set, and neither is SLACK_BOT_TOKEN_FILE (at https://api.slack.com/apps:"
-                    " your app, OAuth & Permissions, Bot User OAuth Token (xoxb-…))"
-                ),
-            ],
-        ),
-        (
-            "http",
-            {"SLACK_BOT_TOKEN": BOT},
-            [
-                (
-                    "SLACK_SIGNING_SECRET: is not set, and neither is SLACK_SIGNING_SECRET_FILE"
-                    " (at https://api.slack.com/apps: your app, Basic Information, App Credentials,"
-                    " Signing Secret)"
-                ),
-            ],
-        ),
-        (
-            "socket",
-            {"SLACK_BOT_TOKEN": APP, "SLACK_APP_TOKEN": "x-1234567", "SLACK_API_URL": "slack.com"},
-            [
-                "SLACK_API_URL: an address starts with https:// (or http://) and names a host",
-                (
-                    "SLACK_APP_TOKEN: is not what Slack gives out (at https://api.slack.com/apps:"
-                    " your app, Basic Information, App-Level Tokens, one with connections:write (xapp-…))"
-                ),
-                (
-                    "SLACK_BOT_TOKEN: holds what belongs into SLACK_APP_TOKEN (at https://api.slack.com/apps:"
-                    " your app, OAuth & Permissions, Bot User OAuth Token (xoxb-…))"
-                ),
-            ],
-        ),
-        (
-            "socket",
-            {"SLACK_BOT_TOKEN": BOT, "SLACK_BOT_TOKEN_FILE": "/x", "SLACK_APP_TOKEN_FILE": "/no/such"},
-            [
-                "SLACK_APP_TOKEN: cannot read /no/such: No such file or directory",
-                "SLACK_BOT_TOKEN: is set, and SLACK_BOT_TOKEN_FILE too (set one of them)",
-            ],
-        ),
-    ],
-)
-def test_wrong_slack_credentials_are_all_named_at_once(
-    mode: Any, environ: dict[str, str], expected: list[str]
-) -> None:
-    """Each with the place where Slack shows the right one, and none with its value."""
-    with pytest.raises(ConfigError) as caught:
-        slack_credentials(environ, mode)
-
-    assert [str(fault) for fault in caught.value.faults] == expected
-
-
-def test_every_setting_is_in_the_documentation() -> None:
-    """docs/configuration.md has every key of maint.yaml in backquotes."""
-    text = DOCS.read_text(encoding="utf-8")
-    missing = [name for name in sorted(set(_keys(Settings))) if f"`{name}`" not in text]
-
-    assert missing == []
-
-
-def _keys(annotation: Any) -> Iterator[str]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation is not Condition:
-        written = getattr(annotation, "written", lambda: annotation.model_fields)()
-        for name in written:
-            yield name
-            yield from _keys(annotation.model_fields[name].annotation)
-    elif get_origin(annotation) in (Annotated, Union, UnionType, dict, tuple):
-        for argument in get_args(annotation):
-            yield from _keys(argument)

@@ -1,7 +1,9 @@
 """A document judged by a model: every fault at its exact place, in words for people."""
 
 import copy
+import re
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -11,7 +13,7 @@ from runbooks.errors import Fault
 from runbooks.nearest import did_you_mean
 from runbooks.scrub import Scrubber
 from runbooks.spec.locate import Spot, locate, tags
-from runbooks.spec.model import Spec
+from runbooks.spec.model import Spec, show_duration
 from runbooks.spec.source import Document, KeyPath, core_value
 
 M = TypeVar("M", bound=BaseModel)
@@ -45,6 +47,7 @@ _EXPECTED = {
 #: YAML 1.1's booleans, which YAML 1.2 reads as texts.
 _OLD_BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _NUMBERS = {"int_type": int, "float_type": int | float, "bool_type": bool}
+_TIMEDELTA = re.compile(r"(days|seconds|microseconds)=(-?\d+)")
 #: Characters of a value that a fault repeats.
 _SHOWN = 40
 
@@ -159,7 +162,15 @@ def _fault(document: Document, spot: Spot, problem: ErrorDetails) -> Fault:
 
 
 def _wanted(problem: ErrorDetails) -> str:
-    return _EXPECTED[problem["type"]].format(**problem.get("ctx", {}))
+    context = {name: _bound(value) for name, value in problem.get("ctx", {}).items()}
+    return _EXPECTED[problem["type"]].format(**context)
+
+
+def _bound(value: Any) -> Any:
+    # pydantic has a limit of our Duration only as a repr: datetime.timedelta(days=1, seconds=5).
+    if not isinstance(value, str) or not value.startswith("datetime.timedelta("):
+        return value
+    return show_duration(timedelta(**{unit: int(count) for unit, count in _TIMEDELTA.findall(value)}))
 
 
 def _hint(document: Document, spot: Spot, problem: ErrorDetails) -> str:
