@@ -50,9 +50,7 @@ def _database(value: SecretStr) -> SecretStr:
     if url.startswith(_POSTGRES):
         return postgres_url(value)
     if not url.startswith(_SQLITE):
-        raise ValueError(
-            "the address looks like sqlite:///maint.db or postgresql://user:${PASSWORD}@host/maint"
-        )
+        raise ValueError("the address looks like sqlite:///maint.db or postgresql://user@host:5432/maint")
     if url == _SQLITE or ":memory:" in url:
         raise ValueError("a database in memory forgets every record: name a file, like sqlite:///maint.db")
     if "?" in url:

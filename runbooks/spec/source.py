@@ -70,7 +70,7 @@ class Document:
     keys: Mapping[KeyPath, Mark] = field(repr=False)  # where the key of that value stands
     values: Mapping[KeyPath, Mark] = field(repr=False)  # where the value stands
     numerals: Mapping[KeyPath, str] = field(repr=False)  # numbers as they are written: `1.10`
-    references: Mapping[KeyPath, bool] = field(repr=False)  # values from references; True when unquoted
+    references: frozenset[KeyPath] = field(repr=False)  # values from references
     broken: frozenset[KeyPath] = field(repr=False)  # values that could not be resolved
     secrets: frozenset[str] = field(repr=False)  # texts of secret files
     faults: tuple[Fault, ...]
@@ -140,7 +140,7 @@ def parse(
         keys=builder.keys,
         values=builder.values,
         numerals=builder.numerals,
-        references=builder.references,
+        references=frozenset(builder.references),
         broken=frozenset(builder.broken),
         secrets=frozenset(builder.secrets),
         faults=tuple(builder.faults),
@@ -210,7 +210,7 @@ class _Builder:
         self.keys: dict[KeyPath, Mark] = {}
         self.values: dict[KeyPath, Mark] = {}
         self.numerals: dict[KeyPath, str] = {}
-        self.references: dict[KeyPath, bool] = {}
+        self.references: set[KeyPath] = set()
         self.broken: set[KeyPath] = set()
         self.secrets: set[str] = set()
         self._path = path
@@ -288,7 +288,7 @@ class _Builder:
                 self.broken.add(path)
                 return None
             if resolved is not None:
-                self.references[path] = plain
+                self.references.add(path)
                 if resolved.secret:
                     self.secrets.add(resolved.text)
                 return resolved.text

@@ -15,6 +15,8 @@ class SyntaxFault:
     hint: str = ""
 
 
+_BRACKETS = "put quotes around a text with brackets in it, like ${NAME}"
+
 #: (in PyYAML's problem, in its context, message, hint, whether the context's place is the helpful one).
 _WORDS: tuple[tuple[str, str, str, str, bool], ...] = (
     ("'\\t' that cannot start", "", "a tab stands where spaces are needed", "indent with spaces", False),
@@ -36,8 +38,8 @@ _WORDS: tuple[tuple[str, str, str, str, bool], ...] = (
     ("expected escape sequence", "", "this escape is not complete", "use single quotes", False),
     ("got '<stream end>'", "flow sequence", "a [ is opened here and never closed", "", True),
     ("got '<stream end>'", "flow mapping", "a { is opened here and never closed", "", True),
-    ("expected ',' or ']'", "", "a comma or a closing ] is missing before this", "", False),
-    ("expected ',' or '}'", "", "a comma or a closing } is missing before this", "", False),
+    ("expected ',' or ']'", "", "a comma or a closing ] is missing before this", _BRACKETS, False),
+    ("expected ',' or '}'", "", "a comma or a closing } is missing before this", _BRACKETS, False),
     (
         "mapping values are not allowed",
         "",

@@ -1,7 +1,9 @@
 """A document judged by a model: every fault at its exact place, in words for people."""
 
 import copy
+import re
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -11,7 +13,7 @@ from runbooks.errors import Fault
 from runbooks.nearest import did_you_mean
 from runbooks.scrub import Scrubber
 from runbooks.spec.locate import Spot, locate, tags
-from runbooks.spec.model import Spec
+from runbooks.spec.model import Spec, show_duration
 from runbooks.spec.source import Document, KeyPath, core_value
 
 M = TypeVar("M", bound=BaseModel)
@@ -45,6 +47,7 @@ _EXPECTED = {
 #: YAML 1.1's booleans, which YAML 1.2 reads as texts.
 _OLD_BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _NUMBERS = {"int_type": int, "float_type": int | float, "bool_type": bool}
+_TIMEDELTA = re.compile(r"(days|seconds|microseconds)=(-?\d+)")
 #: Characters of a value that a fault repeats.
 _SHOWN = 40
 
@@ -58,7 +61,8 @@ def validate(
 
     `only`: the keys that are the model's business, when somebody else judges the others.
 
-    The text of an unquoted reference becomes a number or a boolean where the model wants one. A fault
+    The text of a reference becomes a number or a boolean where the model wants one: inside { } a reference
+    needs quotes, so quotes say nothing about it. A fault
     that `document.faults` has already is not repeated, so None may come without faults.
     """
     value = document.get(at)
@@ -85,7 +89,7 @@ def _convert_references(
     for problem in problems:
         path = locate(document, model, at, problem["loc"]).path
         wanted = _NUMBERS.get(problem["type"])
-        if wanted is None or not document.references.get(path):
+        if wanted is None or path not in document.references:
             continue
         number = core_value(document.get(path))
         if isinstance(number, wanted) and isinstance(number, bool) == (wanted is bool):
@@ -158,7 +162,15 @@ def _fault(document: Document, spot: Spot, problem: ErrorDetails) -> Fault:
 
 
 def _wanted(problem: ErrorDetails) -> str:
-    return _EXPECTED[problem["type"]].format(**problem.get("ctx", {}))
+    context = {name: _bound(value) for name, value in problem.get("ctx", {}).items()}
+    return _EXPECTED[problem["type"]].format(**context)
+
+
+def _bound(value: Any) -> Any:
+    # pydantic has a limit of our Duration only as a repr: datetime.timedelta(days=1, seconds=5).
+    if not isinstance(value, str) or not value.startswith("datetime.timedelta("):
+        return value
+    return show_duration(timedelta(**{unit: int(count) for unit, count in _TIMEDELTA.findall(value)}))
 
 
 def _hint(document: Document, spot: Spot, problem: ErrorDetails) -> str:

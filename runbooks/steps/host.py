@@ -1,14 +1,13 @@
 """`host.disk`, `host.memory`, `host.load`, `host.processes`: a machine's own resources."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import ClassVar
 
 from pydantic import Field
 
 from runbooks.errors import StepError
-from runbooks.spec.model import Duration, parse_duration
+from runbooks.spec.model import parse_duration
 from runbooks.status import Status
 from runbooks.steps.host_readings import (
     DF,
@@ -23,7 +22,7 @@ from runbooks.steps.host_readings import (
 )
 from runbooks.steps.machine import Completed, find_machine
 from runbooks.steps.reach import Reach
-from runbooks.steps.step import Check, Measured, Output
+from runbooks.steps.step import Check, Measured, Output, Timeout
 from runbooks.steps.units import show
 from runbooks.targets import HostTarget
 from runbooks.visible import one_line
@@ -75,7 +74,7 @@ class HostCheck(Check[HostTarget]):
 
     needs = HostTarget
 
-    timeout: Duration = Field(default=parse_duration("15s"), gt=timedelta(0), le=timedelta(minutes=10))
+    timeout: Timeout = parse_duration("15s")
 
     async def _run(self, target: HostTarget, reach: Reach, argv: Sequence[str]) -> Completed:
         machine = await find_machine(target, reach)

@@ -1,13 +1,10 @@
 """`logs.errors`: how many errors a log has in a window of time, and which."""
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import ClassVar
-
-from pydantic import Field
+from typing import Annotated, ClassVar
 
 from runbooks.errors import StepError
-from runbooks.spec.model import Duration, parse_duration, show_duration
+from runbooks.spec.model import Duration, parse_duration, show_duration, up_to
 from runbooks.status import Status
 from runbooks.steps.log_formats import Format, make_format
 from runbooks.steps.log_signatures import fold
@@ -15,7 +12,7 @@ from runbooks.steps.log_tally import Tally
 from runbooks.steps.log_window import MOST_BYTES, Window, read_window
 from runbooks.steps.machine import Machine, ThisMachine, find_machine
 from runbooks.steps.reach import Reach
-from runbooks.steps.step import Check, Measured, Output
+from runbooks.steps.step import Check, Measured, Output, Timeout
 from runbooks.steps.units import show
 from runbooks.targets import HostTarget, LogFormat, LogsTarget
 from runbooks.visible import one_line
@@ -44,8 +41,8 @@ class LogErrors(Check[LogsTarget]):
     headline = "errors"
 
     # A window of MOST_BYTES takes some 20 s of one core.
-    timeout: Duration = Field(default=parse_duration("60s"), gt=timedelta(0), le=timedelta(minutes=10))
-    window: Duration = Field(default=parse_duration("1h"), gt=timedelta(0), le=timedelta(days=31))
+    timeout: Timeout = parse_duration("60s")
+    window: Annotated[Duration, up_to("31d")] = parse_duration("1h")
 
     async def measure(self, target: LogsTarget, reach: Reach) -> Measured:
         now = reach.now()

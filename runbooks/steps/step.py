@@ -20,7 +20,7 @@ TargetT = TypeVar("TargetT", bound=TargetBase)
 #: `target: '*'` is every target of the type that the step needs.
 EVERY = "*"
 #: A check that takes longer holds up the report that it is a row of.
-LONGEST_CHECK = "10m"
+Timeout = Annotated[Duration, up_to("10m")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Check(Spec, Generic[TargetT]):
     headline: ClassVar[str]  # the output that a row shows, and that `warning: {above: 80}` means
 
     target: str = EVERY
-    timeout: Annotated[Duration, up_to(LONGEST_CHECK)] = parse_duration("10s")
+    timeout: Timeout = parse_duration("10s")
     warning: Thresholds = Field(default_factory=dict)
     critical: Thresholds = Field(default_factory=dict)
 

@@ -227,6 +227,14 @@ def test_two_files_of_one_folder_cannot_have_the_same_name(tmp_path: Path) -> No
     )
 
 
+def test_the_runbooks_that_ship_are_right() -> None:
+    """Every shipped runbook names kinds, fields and outputs that there are, and no target of its own."""
+    found = load_library(None, {})
+
+    assert "health" in found
+    assert all(step.check.target == EVERY for runbook in found.values() for step in runbook.steps)
+
+
 def test_the_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
     """One file that is not YAML and one with a wrong key are both listed."""
     write(tmp_path, "own/a.yaml", "name: 'x\n")

@@ -106,7 +106,15 @@ def test_scalars_mean_what_yaml_1_2_says(text: str, value: object) -> None:
         ("a: 'x\nb: 1\n", ["f.yaml:1:4: a quote is opened here and never closed"]),
         ("a: [1, 2\n", ["f.yaml:1:4: a [ is opened here and never closed"]),
         ("a: {b: 1\n", ["f.yaml:1:4: a { is opened here and never closed"]),
-        ("a: [1, 2\nb: 3\n", ["f.yaml:2:2: a comma or a closing ] is missing before this"]),
+        (
+            "a: {b: ${X}}\n",
+            [
+                (
+                    "f.yaml:1:9: a comma or a closing } is missing before this"
+                    " (put quotes around a text with brackets in it, like ${NAME})"
+                )
+            ],
+        ),
         (
             "a:\n  b: 1\n c: 2\n",
             ["f.yaml:3:2: this line does not fit the ones above it (indent it as far as its neighbours)"],

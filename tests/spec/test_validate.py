@@ -1,6 +1,7 @@
 """What a model refuses is said with its place in the file, in plain words, without secrets."""
 
 import json
+from datetime import timedelta
 from typing import Annotated
 
 import pytest
@@ -27,6 +28,7 @@ class Sample(Spec):
     verify: bool = True
     text: str = ""
     token: SecretStr = SecretStr("")
+    age: Duration | None = Field(default=None, ge=timedelta(0), lt=timedelta(days=1, seconds=5))
     wait: Annotated[Duration, up_to("10m")] | None = None
     people: tuple[str, ...] = Field(default=(), strict=False)
     either: float | str | None = None
@@ -73,7 +75,7 @@ def faults(text: str, **environ: str) -> list[str]:
             ),
         ),
         (
-            "targets:\n  l:\n    type: logs\n    path: /x\n    format:\n      pattern: (?P<time>x)",
+            "targets:\n  l:\n    type: logs\n    path: /x\n    format: {pattern: '(?P<time>.)(?P<level>.)'}",
             "f.yaml:5:5: `time` is missing in `format`",
         ),
         (
@@ -104,6 +106,7 @@ def faults(text: str, **environ: str) -> list[str]:
             "people: [a, 5]",
             "f.yaml:1:13: item 2 of `people`: expected text, got the number 5 (put quotes around it: '5')",
         ),
+        ("age: 1d5s", "f.yaml:1:6: `age`: expected less than 1d5s, got the text '1d5s'"),
         ("wait: 5", "f.yaml:1:7: `wait`: a duration is a number and a unit: 500ms, 10s, 5m, 1h30m, 7d, 2w"),
         ("wait: 15m", "f.yaml:1:7: `wait`: it must be longer than 0s and at most 10m"),
         ("wait: 0s", "f.yaml:1:7: `wait`: it must be longer than 0s and at most 10m"),
@@ -138,9 +141,11 @@ def test_all_faults_come_at_once() -> None:
 
 
 def test_a_reference_becomes_what_the_field_wants() -> None:
-    """An unquoted reference feeds a number or a boolean; where text is wanted it stays text."""
+    """A reference feeds a number or a boolean, quoted or not; where text is wanted it stays text."""
     sample, found = validate(
-        document("port: ${P}\nratio: ${R}\nverify: ${V:-false}\ntext: ${P}\ntoken: ${P}", P="3000", R="0.5"),
+        document(
+            "port: ${P}\nratio: '${R}'\nverify: ${V:-false}\ntext: ${P}\ntoken: ${P}", P="3000", R="0.5"
+        ),
         Sample,
     )
 
