@@ -6,6 +6,8 @@ from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
 from runbooks.steps.host_service import HostService
 from runbooks.steps.http import HttpProbe
 from runbooks.steps.logs import LogErrors
+from runbooks.steps.postgres import PostgresConnect, PostgresConnections
+from runbooks.steps.postgres_queries import PostgresLongQueries
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.step import Check
 
@@ -16,6 +18,9 @@ _KINDS: tuple[type[Check[Any]], ...] = (
     HostLoad,
     HostProcesses,
     HostService,
+    PostgresConnect,
+    PostgresConnections,
+    PostgresLongQueries,
     LogErrors,
     PrometheusQuery,
     PrometheusAlerts,

@@ -66,6 +66,13 @@ class Check(Spec, Generic[TargetT]):
         """Whether this step has something to look at there (`host.service` needs units to be named)."""
         return True
 
+    @property
+    def seconds(self) -> float:
+        """What the step gives its own calls: a little less than `timeout`, so that it is the step which says
+        what did not answer."""
+        whole = self.timeout.total_seconds()
+        return whole - min(0.5, whole * 0.1)
+
     async def measure(self, target: TargetT, reach: "Reach") -> Measured:
         """Looks, and says what it saw."""
         raise NotImplementedError
