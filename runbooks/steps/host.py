@@ -23,7 +23,7 @@ from runbooks.steps.host_readings import (
 )
 from runbooks.steps.machine import Completed, find_machine
 from runbooks.steps.reach import Reach
-from runbooks.steps.step import Check, Measured, Output
+from runbooks.steps.step import LONGEST_CHECK, Check, Measured, Output
 from runbooks.steps.units import show
 from runbooks.targets import HostTarget
 from runbooks.visible import one_line
@@ -75,7 +75,7 @@ class HostCheck(Check[HostTarget]):
 
     needs = HostTarget
 
-    timeout: Duration = Field(default=parse_duration("15s"), gt=timedelta(0), le=timedelta(minutes=10))
+    timeout: Duration = Field(default=parse_duration("15s"), gt=timedelta(0), le=LONGEST_CHECK)
 
     async def _run(self, target: HostTarget, reach: Reach, argv: Sequence[str]) -> Completed:
         machine = await find_machine(target, reach)

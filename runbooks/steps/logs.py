@@ -15,7 +15,7 @@ from runbooks.steps.log_tally import Tally
 from runbooks.steps.log_window import MOST_BYTES, Window, read_window
 from runbooks.steps.machine import Machine, ThisMachine, find_machine
 from runbooks.steps.reach import Reach
-from runbooks.steps.step import Check, Measured, Output
+from runbooks.steps.step import LONGEST_CHECK, Check, Measured, Output
 from runbooks.steps.units import show
 from runbooks.targets import HostTarget, LogFormat, LogsTarget
 from runbooks.visible import one_line
@@ -44,7 +44,7 @@ class LogErrors(Check[LogsTarget]):
     headline = "errors"
 
     # A window of MOST_BYTES takes some 20 s of one core.
-    timeout: Duration = Field(default=parse_duration("60s"), gt=timedelta(0), le=timedelta(minutes=10))
+    timeout: Duration = Field(default=parse_duration("60s"), gt=timedelta(0), le=LONGEST_CHECK)
     window: Duration = Field(default=parse_duration("1h"), gt=timedelta(0), le=timedelta(days=31))
 
     async def measure(self, target: LogsTarget, reach: Reach) -> Measured:
