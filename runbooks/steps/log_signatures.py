@@ -7,7 +7,7 @@ _RULES = re.compile(
     r"(?P<key>(?i:password|passwd|pwd|secret|token|api[_-]?key|authorization|cookie)[\"']?\s{0,3}[=:]\s{0,3})"
     r"(?:(?i:bearer|basic)\s{1,3})?(?:\"[^\"]*\"|'[^']*')?\S*"
     r"|(?P<email>[\w.+-]{1,64}@[\w.-]{1,255})"
-    r"|(?P<text>\"[^\"<>]*\"|(?<!\w)'[^'<>]*'(?!\w))"
+    r"|(?P<text>\"[^\"<>]*\"|(?<![\w>])'[^'<>]*'(?![\w<]))"
     r"|(?P<n>\b0x[0-9a-fA-F]+\b"
     r"|\b(?=[\w-]*\d)[\w-]{16,}\b"  # tokens, uuids, hashes
     r"|\b(?=\w*\d)[0-9a-fA-F]{8,}\b"

@@ -109,6 +109,29 @@ def _wait_for(server: Sshd) -> None:
         time.sleep(0.02)
 
 
+class Programs:
+    """Programs that stand in for this machine's, found before them: what they say, no machine would."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, name: str, script: str) -> None:
+        """A shell script under that name."""
+        file = self._folder / name
+        path = os.environ["PATH"].removeprefix(f"{self._folder}:")
+        file.write_text(f"#!/bin/sh\nPATH={path}\n{script}\n")
+        file.chmod(0o755)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """A folder for programs at the head of the PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return Programs(folder)
+
+
 @pytest.fixture
 async def reach() -> AsyncIterator[Reach]:
     """What a step of a report is handed; no other targets."""
