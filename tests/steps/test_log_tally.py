@@ -110,9 +110,7 @@ def test_a_line_without_end_costs_no_memory() -> None:
 
 def test_too_many_signatures_are_counted_together() -> None:
     """Errors that all differ are all counted, but not all kept."""
-    words = [
-        f"{a}{b}{c}" for a in "abcdefghijklmnopqrst" for b in "abcdefghijklmnopqrst" for c in "abcdefghijklmn"
-    ]
+    words = ["".join(word) for word in itertools.product("abcdefghijklmnopqr", repeat=3)]
     tally = tally_of("".join(f"2026-11-21 09:00:00,000 ERROR {word}\n" for word in words))
 
     assert tally.errors == len(words) == sum(tally.signatures.values())
@@ -120,9 +118,20 @@ def test_too_many_signatures_are_counted_together() -> None:
 
 
 LINES = st.sampled_from(
-    [b"2026-11-21 08:00:00,000 INFO old", b"2026-11-21 09:30:00,000 ERROR new 1", b"garbage", b"  indented", b"",
-     b"Traceback (most recent call last):", b"ERROR:app:x", b"\xff\xfe\x00", b"ValueError: x", b"\r", b"y" * 70000]
-)  # fmt: skip
+    [
+        b"2026-11-21 08:00:00,000 INFO old",
+        b"2026-11-21 09:30:00,000 ERROR new 1",
+        b"garbage",
+        b"  indented",
+        b"",
+        b"Traceback (most recent call last):",
+        b"ERROR:app:x",
+        b"\xff\xfe\x00",
+        b"ValueError: x",
+        b"\r",
+        b"y" * 70000,
+    ]
+)
 
 
 @given(
