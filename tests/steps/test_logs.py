@@ -1,5 +1,6 @@
 """`logs.errors` on real files, here and over ssh."""
 
+import asyncio
 import gzip
 import os
 from collections.abc import Awaitable, Callable, Iterator
@@ -296,6 +297,18 @@ async def test_little_more_than_the_window_of_a_big_log_is_read(big_log: Path) -
         window = await log_window.read_window(files, str(big_log), make_format(target, NOW), since)
 
     assert window.tally.lines < 20_000
+
+
+async def test_a_cancelled_count_stops(count: Count, big_log: Path) -> None:
+    """Cancelling in the middle of a big log ends the reading within a piece of it."""
+    step = asyncio.ensure_future(count("600m"))
+    await asyncio.sleep(0.05)
+
+    step.cancel()
+    done, _ = await asyncio.wait({step}, timeout=0.5)
+
+    assert done == {step}
+    assert step.cancelled()
 
 
 async def test_a_window_that_is_too_long_is_cut(
