@@ -23,7 +23,7 @@ class MaintGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        from commands.words import nearest
+        from runbooks.nearest import nearest
 
         try:
             return super().resolve_command(ctx, args)

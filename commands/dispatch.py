@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Protocol
 
 import structlog
-from runbooks.records.audit import Event
 
 from commands.command import Command, Progress, Request, Services
 from commands.reply import Note, Paragraph, Reply
-from commands.words import nearest, split_words
+from commands.words import split_words
 from runbooks.errors import MaintError, RecordsError, Refused, UsageError
+from runbooks.nearest import nearest
+from runbooks.records.audit import Event
 from runbooks.scrub import Scrubber
 from runbooks.steps.reach import utc_now
 

@@ -2,8 +2,8 @@
 
 from commands.command import Command, Progress, Request, Services
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
-from commands.words import nearest
 from runbooks.errors import UsageError
+from runbooks.nearest import nearest
 from runbooks.targets import TargetBase
 
 

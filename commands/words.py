@@ -2,10 +2,10 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 
 from runbooks.errors import UsageError
+from runbooks.nearest import nearest
 from runbooks.targets import TargetBase
 
 #: What phones and word processors make of plain quotes and spaces.
@@ -41,13 +41,6 @@ def split_words(text: str) -> tuple[str, ...]:
     except ValueError:
         words = text.split()
     return tuple(_plain_dashes(word.replace(_HIDDEN, "'")) for word in words)
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant."""
-    by_folded = {name.casefold(): name for name in known}
-    matches = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
-    return by_folded[matches[0]] if matches else None
 
 
 def find_target(word: str, targets: Mapping[str, TargetBase]) -> TargetBase:

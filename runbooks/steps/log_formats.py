@@ -265,7 +265,7 @@ class Syslog:
 
 #: Seconds of matching that one line may cost, and how many lines may cost more.
 MATCH_SECONDS = 0.1
-SLOW_LINES = 20
+SLOW_LINES = 10
 
 
 class Custom:

@@ -110,9 +110,7 @@ def _findings(window: Window, now: float) -> list[tuple[Status, str]]:
     inside = tally.records + tally.unreadable
     if inside and 100 * tally.unreadable / inside > MOST_UNREADABLE:
         share = show(100 * tally.unreadable / inside, "%")
-        found.append(
-            (Status.WARNING, f"{share} of the lines could not be read: is the target's `format:` right?")
-        )
+        found.append((Status.WARNING, f"{share} of the lines could not be read: is its `format:` right?"))
     if tally.newest is not None and tally.newest > now + _AHEAD:
         ahead = show(tally.newest - now, "s")
         found.append((Status.WARNING, f"the newest line is {ahead} in the future: is its `timezone:` right?"))

@@ -21,6 +21,8 @@ from runbooks.visible import one_line
 MOST_OUTPUT = 4 * 1024 * 1024
 #: Seconds that a killed program is waited for. One in a hung file system call cannot die.
 _DYING = 1.0
+#: The exit code of env(1) and timeout(1) for a program that they do not find.
+_NOT_FOUND = 127
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,10 +179,12 @@ def too_slow(argv: Sequence[str], where: str, timeout: timedelta) -> StepError:
 
 
 def completed(argv: Sequence[str], where: str, code: int, output: bytes, errors: bytes) -> Completed:
-    """What a program said, as text. Raises StepError when it said more than MOST_OUTPUT bytes."""
+    """What a program said, as text. Raises StepError when it was not there, or said more than MOST_OUTPUT."""
     if len(output) > MOST_OUTPUT:
         raise StepError(f"`{argv[0]}` on {where} said more than {MOST_OUTPUT >> 20} MiB")
     said = "; ".join(errors.decode(errors="replace").strip().split("\n"))
+    if code == _NOT_FOUND:
+        raise StepError(f"`{argv[0]}` cannot be run on {where}: {one_line(said)}")
     return Completed(code=code, output=output.decode(errors="replace"), errors=one_line(said))
 
 

@@ -4,7 +4,10 @@ Needs asyncssh (the extra `ssh`), so it is imported when it is used.
 """
 
 import asyncio
+import math
+import os
 import shlex
+import socket
 import stat
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -31,8 +34,6 @@ from runbooks.visible import one_line
 
 #: sshd allows 10 sessions on one connection (MaxSessions in sshd_config(5)); some room is left.
 SESSIONS = 8
-#: Seconds that a killed remote program's channel is waited for.
-_CLOSING = 1.0
 
 
 @asynccontextmanager
@@ -63,9 +64,15 @@ async def open_ssh(settings: Ssh, where: str) -> AsyncIterator["SshMachine"]:
         within = show_duration(settings.connect_timeout)
         raise StepError(f"{where} did not answer within {within}: is it up, and reachable?") from error
     except OSError as error:
-        raise StepError(f"{where} cannot be reached: {error.strerror or error}") from error
+        raise StepError(f"{where} cannot be reached: {_reason(error)}") from error
     async with connection:
         yield SshMachine(connection, where)
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or not error.errno:  # a name's own errors have their own numbers
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _read_files(settings: Ssh) -> tuple[asyncssh.SSHKnownHosts, list[asyncssh.SSHKey] | tuple[()]]:
@@ -114,7 +121,9 @@ class SshMachine:
         self._sessions = asyncio.Semaphore(SESSIONS)
 
     async def run(self, argv: Sequence[str], timeout: timedelta) -> Completed:
-        command = shlex.join(["env", "LC_ALL=C", *argv])
+        # A signal over ssh does not arrive everywhere (sshd passes none to root): timeout(1) ends it there.
+        seconds = str(math.ceil(timeout.total_seconds()))
+        command = shlex.join(["env", "LC_ALL=C", "timeout", "-s", "KILL", seconds, *argv])
         try:
             async with (
                 asyncio.timeout(timeout.total_seconds()),
@@ -139,8 +148,6 @@ class SshMachine:
                 with suppress(OSError):  # the channel is closed already
                     process.kill()
                 process.close()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait_closed(), _CLOSING)
 
     @asynccontextmanager
     async def files(self) -> AsyncIterator[Files]:
@@ -153,6 +160,8 @@ class SshMachine:
             try:
                 yield
             except asyncssh.ChannelOpenError as error:
+                if self._connection.is_closed():
+                    raise self._lost() from error
                 raise StepError(f"{self.where} opens no session: {one_line(error.reason)}") from error
             except (asyncssh.DisconnectError, asyncssh.SFTPConnectionLost, BrokenPipeError) as error:
                 raise self._lost() from error

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands.words import find_target, nearest, split_words
+from commands.words import find_target, split_words
 from runbooks.errors import UsageError
+from runbooks.nearest import nearest
 from runbooks.targets import HostTarget
 
 TARGETS = {name: HostTarget(type="host", name=name) for name in ("db", "cache", "web-1")}
