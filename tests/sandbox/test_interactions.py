@@ -320,7 +320,7 @@ async def test_a_mention_is_answered_in_its_thread(sandbox: Sandbox, app: AsyncA
     await sandbox.mention("sre1", "ops", "hello")
 
     replies = await sandbox.wait_for(lambda: sandbox.thread(sandbox.messages("ops")[0]))
-    assert [reply.text for reply in replies] == ["<@U0000MAINT|maint> hello"]
+    assert [reply.text for reply in replies] == ["<@U0000MAINT> hello"]
 
 
 async def test_a_direct_message_is_an_event_of_its_own(
@@ -346,6 +346,25 @@ async def test_talk_among_members_is_not_delivered(sandbox: Sandbox, client: Asy
     sandbox.workspace.events |= {"message.channels"}
     sandbox.deliverer.retries = ()
     assert [each.kind for each in await sandbox.say("sre1", "ops", "lunch?")] == ["events_api"]
+
+
+async def test_an_installed_app_has_what_its_manifest_says(sandbox: Sandbox) -> None:
+    """Its commands, its events and its scopes, and what was used of them is known."""
+    sandbox.workspace.install(
+        {
+            "features": {"slash_commands": [{"command": "/maint", "should_escape": False}]},
+            "oauth_config": {"scopes": {"bot": ["commands", "chat:write"]}},
+            "settings": {"event_subscriptions": {"bot_events": ["app_mention"]}},
+        }
+    )
+
+    delivery = await sandbox.slash("sre1", "ops", "/maint ask @sre2")
+    assert delivery.payload["text"] == "ask @sre2"
+    with pytest.raises(LookupError, match="no command /other"):
+        await sandbox.slash("sre1", "ops", "/other")
+    with pytest.raises(LookupError, match="no app_mention"):  # the scope is missing
+        await sandbox.mention("sre1", "ops", "hello")
+    assert sandbox.workspace.scopes_used == {"commands"}
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,8 @@ async def test_a_reset_connection_is_opened_again(
 async def test_a_black_holed_connection_swallows_envelopes(
     sandbox: Sandbox, app: AsyncApp, heard: list[Any]
 ) -> None:
-    """It looks open; the member waits three seconds in vain."""
+    """It looks open; the member waits in vain."""
+    sandbox.deliverer.ack_seconds = 0.2
     async with connect(sandbox, app, 1, ping_interval=10):
         sandbox.sockets.black_hole()
         delivery = await sandbox.slash("sre1", "ops", "/maint")
@@ -220,7 +221,7 @@ async def test_an_event_can_come_twice(sandbox: Sandbox, app: AsyncApp, connecte
 
 async def test_an_event_that_is_not_acknowledged_comes_again(sandbox: Sandbox) -> None:
     """With the number of the retry and its reason."""
-    sandbox.deliverer.retries = (0.0,)
+    sandbox.deliverer.retries, sandbox.deliverer.ack_seconds = (0.0,), 0.2
     async with aiohttp.ClientSession() as session:
         socket = await open_socket(sandbox, session)
         await socket.receive_json()
