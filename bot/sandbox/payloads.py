@@ -119,12 +119,10 @@ class Payloads:
         payload |= {"actions": [action]}
         if isinstance(source, View):
             payload |= {"container": {"type": "view", "view_id": source.id}, "view": self.view(source)}
-            payload["trigger_id"] = self._triggers.give(member.id, source)
         else:
             payload |= self._from_message(member, source, answerable=True)
             payload |= {"state": {"values": forms.state(source.blocks, {})}}
-            payload["trigger_id"] = self._triggers.give(member.id)
-        return payload
+        return payload | {"trigger_id": self._triggers.give(member.id)}
 
     def suggestion(
         self, member: Member, source: Message | View, block: dict[str, Any], item: dict[str, Any], typed: str
@@ -145,7 +143,7 @@ class Payloads:
         """A modal that was sent."""
         payload = self._interaction("view_submission", member)
         return payload | {
-            "trigger_id": self._triggers.give(member.id, view),
+            "trigger_id": self._triggers.give(member.id),
             "view": self.view(view),
             "response_urls": [],
         }

@@ -157,6 +157,10 @@ class Sandbox:
         """
         member = self.workspace.member(user)
         block, item = self._find(member, where, what, stale=stale)
+        if block["type"] == "input" and not block.get("dispatch_action"):
+            raise LookupError(
+                f"{what} sends nothing before its form is sent: its block has no dispatch_action"
+            )
         if isinstance(where, View) and item["type"] not in forms.WITHOUT_STATE:
             self.enter(where, {item["action_id"]: value})
         payload = self._payloads.block_action(member, where, block, item, value)

@@ -48,6 +48,16 @@ async def test_hello_counts_the_connections(sandbox: Sandbox) -> None:
     assert hellos[0]["debug_info"]["approximate_connection_time"] > 0
 
 
+async def test_the_server_pings(sandbox: Sandbox) -> None:
+    """As Slack does, now and then."""
+    sandbox.sockets.ping_every = 0.01
+    client = AsyncWebClient(base_url=sandbox.api_url)
+    url = (await client.apps_connections_open(app_token=sandbox.app_token))["url"]
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, autoping=False) as socket:
+        await socket.receive_json()
+        assert (await socket.receive()).type is aiohttp.WSMsgType.PING
+
+
 async def test_a_ticket_opens_one_connection(sandbox: Sandbox) -> None:
     """The address from apps.connections.open is good once."""
     url = (await AsyncWebClient(base_url=sandbox.api_url).apps_connections_open(app_token=sandbox.app_token))[
