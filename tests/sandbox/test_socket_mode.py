@@ -149,6 +149,26 @@ async def test_nothing_is_lost_when_a_connection_is_refreshed(
     assert len(heard) == 5
 
 
+async def test_a_connection_that_is_to_go_gets_no_new_envelopes(sandbox: Sandbox) -> None:
+    """They go to the one that stays."""
+    async with aiohttp.ClientSession() as session:
+        first, second = await open_socket(sandbox, session), await open_socket(sandbox, session)
+        await sandbox.wait_for(lambda: len(sandbox.sockets.connections) == 2)
+        await sandbox.sockets.disconnect("warning", sandbox.sockets.connections[0])
+        sending = [asyncio.create_task(sandbox.slash("sre1", "ops", "/maint")) for _ in range(2)]
+        await second.receive_json()
+        for _ in range(2):
+            await second.send_json({"envelope_id": (await second.receive_json())["envelope_id"]})
+        deliveries = await asyncio.gather(*sending)
+        told = [await first.receive_json(), await first.receive_json()]
+        await first.close()
+        await second.close()
+
+    assert [delivery.error for delivery in deliveries] == [None, None]
+    assert [message["type"] for message in told] == ["hello", "disconnect"]
+    assert told[1]["reason"] == "warning"
+
+
 async def test_a_refreshed_connection_is_replaced(sandbox: Sandbox, app: AsyncApp) -> None:
     """The old one goes, a new one comes."""
     async with connect(sandbox, app, 1):
