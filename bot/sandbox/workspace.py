@@ -45,7 +45,7 @@ class Call:
 
     method: str
     arguments: dict[str, Any]
-    response: dict[str, Any]
+    answer: dict[str, Any]
     time: float
     status: int = 200
     fault: str | None = None

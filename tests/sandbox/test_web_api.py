@@ -109,7 +109,7 @@ async def test_calls_are_kept_without_their_token(client: AsyncWebClient, sandbo
     await client.chat_postMessage(channel=OPS, text="x")
 
     (call,) = sandbox.calls
-    assert (call.method, call.arguments, call.response["ok"]) == (
+    assert (call.method, call.arguments, call.answer["ok"]) == (
         "chat.postMessage",
         {"channel": OPS, "text": "x"},
         True,
