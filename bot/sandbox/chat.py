@@ -43,9 +43,14 @@ def _postable(request: Request) -> Channel:
         request = Request(
             workspace, request.triggers, {**request.arguments, "channel": found[0] if found else ""}
         )
-    channel = request.own_channel()
+    channel = request.channel()
+    public = not channel.is_private and not channel.is_im
+    if BOT_USER_ID not in channel.members and not (public and workspace.grants("chat:write.public")):
+        raise SlackError("not_in_channel")
     if channel.is_archived:
         raise SlackError("is_archived")
+    if any(request.text(name) for name in ("username", "icon_emoji", "icon_url")):
+        request.need("chat:write.customize")
     return channel
 
 

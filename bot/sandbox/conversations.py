@@ -19,7 +19,8 @@ def list_conversations(request: Request) -> dict[str, Any]:
     types = set(request.words("types")) or {"public_channel"}
     if unknown := types - {"public_channel", "private_channel", "im", "mpim"}:
         raise invalid("invalid_types", f"unknown types: {', '.join(sorted(unknown))}")
-    _scoped(request, types, "read")
+    for kind in sorted(types):
+        _need(request, kind, "read")
     found = [
         channel.to_dict(BOT_USER_ID)
         for channel in request.workspace.channels.values()
@@ -39,15 +40,25 @@ def _kind(channel: Channel) -> str:
 SCOPES = {"public_channel": "channels", "private_channel": "groups", "im": "im", "mpim": "mpim"}
 
 
-def _scoped(request: Request, kinds: set[str], right: str) -> None:
+def _need(request: Request, kind: str, right: str) -> None:
     """Each kind of conversation has scopes of its own. Raises SlackError."""
-    for kind in sorted(kinds):
-        request.need(f"{SCOPES[kind]}:{right}")
+    # Public channels are managed, all others written.
+    request.need(
+        "channels:manage" if (kind, right) == ("public_channel", "write") else f"{SCOPES[kind]}:{right}"
+    )
 
 
 def _readable(request: Request, right: str) -> Channel:
     channel = request.channel()
-    _scoped(request, {_kind(channel)}, right)
+    _need(request, _kind(channel), right)
+    return channel
+
+
+def _managed(request: Request) -> Channel:
+    channel = request.own_channel()
+    _need(request, _kind(channel), "write")
+    if channel.is_archived:
+        raise SlackError("is_archived")
     return channel
 
 
@@ -88,20 +99,20 @@ def open_conversation(request: Request) -> dict[str, Any]:
 
 def create(request: Request) -> dict[str, Any]:
     """conversations.create"""
+    is_private = request.flag("is_private")
+    _need(request, "private_channel" if is_private else "public_channel", "write")
     name = request.text("name")
     if not NAME.fullmatch(name):
         raise SlackError("invalid_name_specials" if name else "invalid_name_required")
     if any(channel.name == name for channel in request.workspace.channels.values() if not channel.is_im):
         raise SlackError("name_taken")
-    channel = request.workspace.add_channel(name, BOT_USER_ID, is_private=request.flag("is_private"))
+    channel = request.workspace.add_channel(name, BOT_USER_ID, is_private=is_private)
     return {"channel": channel.to_dict(BOT_USER_ID)}
 
 
 def invite(request: Request) -> dict[str, Any]:
     """conversations.invite"""
-    channel = request.own_channel()
-    if channel.is_archived:
-        raise SlackError("is_archived")
+    channel = _managed(request)
     users = request.words("users")
     for user in users:
         if user not in request.workspace.members or request.workspace.members[user].deleted:
@@ -117,9 +128,7 @@ def invite(request: Request) -> dict[str, Any]:
 
 def set_topic(request: Request) -> dict[str, Any]:
     """conversations.setTopic"""
-    channel = request.own_channel()
-    if channel.is_archived:
-        raise SlackError("is_archived")
+    channel = _managed(request)
     if len(request.text("topic")) > TOPIC:
         raise SlackError("too_long")
     channel.topic = request.text("topic")

@@ -48,6 +48,7 @@ class Deliverer:
     workspace: Workspace
     sockets: Sockets
     url: str | None = None
+    ack_seconds: float = ACK_SECONDS
     retries: tuple[float, ...] = RETRIES
     session: aiohttp.ClientSession | None = None
 
@@ -94,7 +95,7 @@ class Deliverer:
         }
         if delivery.kind == "events_api":
             envelope |= {"retry_attempt": 0, "retry_reason": "", **again}
-        return await self.sockets.send(envelope, ACK_SECONDS)
+        return await self.sockets.send(envelope, self.ack_seconds)
 
     async def _by_http(self, delivery: Delivery, again: dict[str, Any]) -> None:
         assert self.url is not None
@@ -126,7 +127,7 @@ class Deliverer:
         if self.session is None:
             self.session = aiohttp.ClientSession()
         self.workspace.log("request", {"headers": _shown(headers), "body": body.decode(errors="replace")})
-        answer = await signed.post(self.session, self.url, body, headers, ACK_SECONDS)
+        answer = await signed.post(self.session, self.url, body, headers, self.ack_seconds)
         self.workspace.log("answer", {"status": answer.status, "body": answer.body})
         return answer
 

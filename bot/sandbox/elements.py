@@ -46,13 +46,15 @@ FILTER = Obj(
 )
 
 
-def _option_values(options: list[Any]) -> list[Any]:
-    return [option.get("value") for option in options if isinstance(option, dict)]
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _offered(value: dict[str, Any]) -> list[Any]:
-    groups = [g.get("options", []) for g in value.get("option_groups", []) if isinstance(g, dict)]
-    return [*_option_values(value.get("options", [])), *(v for g in groups for v in _option_values(g))]
+    grouped = [
+        option for group in _objects(value.get("option_groups")) for option in _objects(group.get("options"))
+    ]
+    return [option.get("value") for option in [*_objects(value.get("options")), *grouped]]
 
 
 def initial_is_offered(value: dict[str, Any], at: str) -> Iterator[Flaw]:

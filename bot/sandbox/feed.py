@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 Found = TypeVar("Found")
+
+KEPT = 100_000  # changes; a demo may run for days
 
 
 class Kind(StrEnum):
@@ -40,7 +43,7 @@ class Feed:
     """The changes so far, and those to come."""
 
     def __init__(self) -> None:
-        self.history: list[Change] = []
+        self.history: deque[Change] = deque(maxlen=KEPT)
         self._listeners: set[asyncio.Queue[Change]] = set()
 
     def publish(self, kind: Kind, subject: Any) -> None:

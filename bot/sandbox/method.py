@@ -54,11 +54,10 @@ class Request:
         except ValueError:
             raise invalid("invalid_arguments", f"`{name}` must be valid JSON") from None
 
-    def need(self, *scopes: str) -> None:
-        """Raises SlackError when the app has none of these scopes."""
-        granted = self.workspace.scopes
-        if scopes and granted.isdisjoint(scopes):
-            raise SlackError("missing_scope", needed=",".join(scopes), provided=",".join(sorted(granted)))
+    def need(self, scope: str) -> None:
+        """Raises SlackError when the app does not have that scope."""
+        if not self.workspace.grants(scope):
+            raise SlackError("missing_scope", needed=scope, provided=",".join(sorted(self.workspace.scopes)))
 
     def channel(self, name: str = "channel") -> Channel:
         """A conversation that the bot can know of. Raises SlackError."""
@@ -107,12 +106,14 @@ Handler = Callable[[Request], dict[str, Any]]
 class Method:
     """A Web API method: who may call it, how often, and with what.
 
-    `scopes`: one of these is needed; none: any token. `tier`: calls a minute, None for a rule of its own.
+    `scope` None: any token will do. `by_kind`: `scope` is for public channels, and the handler asks for that
+    of the conversation's kind. `tier`: calls a minute, None for a rule of its own.
     """
 
     handler: Handler
-    scopes: tuple[str, ...] = ()
+    scope: str | None = None
     tier: int | None = 50
     must: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
     app_token: bool = False
+    by_kind: bool = False

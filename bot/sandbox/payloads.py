@@ -17,8 +17,11 @@ VERIFICATION_TOKEN = "sandbox-verification-token"  # noqa: S105 (not a secret: e
 MENTION = re.compile(r"(?<![\w<&])([@#])([\w.-]*\w)")
 
 
-def escaped(workspace: Workspace, text: str) -> str:
-    """What a member typed, as Slack passes it on: names become ids, and `&`, `<`, `>` become entities."""
+def escaped(workspace: Workspace, text: str, *, labelled: bool) -> str:
+    """What a member typed, as Slack passes it on: names become ids, and `&`, `<`, `>` become entities.
+
+    `labelled`: members and usergroups keep their name beside the id, as in slash commands.
+    """
 
     def reference(found: re.Match[str]) -> str:
         sign, name = found.groups()
@@ -27,10 +30,10 @@ def escaped(workspace: Workspace, text: str) -> str:
             return f"<#{channel.id}|{channel.name}>" if channel else found[0]
         member = next((m for m in workspace.members.values() if m.name == name), None)
         if member:
-            return f"<@{member.id}|{member.name}>"
+            return f"<@{member.id}|{member.name}>" if labelled else f"<@{member.id}>"
         group = next((g for g in workspace.usergroups.values() if g.handle == name), None)
         if group:
-            return f"<!subteam^{group.id}|@{group.handle}>"
+            return f"<!subteam^{group.id}|@{group.handle}>" if labelled else f"<!subteam^{group.id}>"
         return f"<!{name}>" if name in {"channel", "here", "everyone"} else found[0]
 
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -46,7 +49,11 @@ class Payloads:
         self._response_urls = response_urls
 
     def slash(self, member: Member, channel: Channel, command: str, text: str) -> dict[str, Any]:
-        """A slash command."""
+        """A slash command. Raises LookupError for one that the app does not have."""
+        commands = self._workspace.commands
+        if not self._workspace.grants("commands") or (commands is not None and command not in commands):
+            raise LookupError(f"the app has no command {command}")
+        escape = self._workspace.should_escape if commands is None else commands[command]
         return {
             "token": VERIFICATION_TOKEN,
             "team_id": member.team_id,
@@ -56,7 +63,7 @@ class Payloads:
             "user_id": member.id,
             "user_name": member.name,
             "command": command,
-            "text": escaped(self._workspace, text) if self._workspace.should_escape else text,
+            "text": escaped(self._workspace, text, labelled=True) if escape else text,
             "api_app_id": APP_ID,
             "is_enterprise_install": "false",
             "response_url": self._response_urls.give(channel.id, member.id),
@@ -112,12 +119,10 @@ class Payloads:
         payload |= {"actions": [action]}
         if isinstance(source, View):
             payload |= {"container": {"type": "view", "view_id": source.id}, "view": self.view(source)}
-            payload["trigger_id"] = self._triggers.give(member.id, source)
         else:
             payload |= self._from_message(member, source, answerable=True)
             payload |= {"state": {"values": forms.state(source.blocks, {})}}
-            payload["trigger_id"] = self._triggers.give(member.id)
-        return payload
+        return payload | {"trigger_id": self._triggers.give(member.id)}
 
     def suggestion(
         self, member: Member, source: Message | View, block: dict[str, Any], item: dict[str, Any], typed: str
@@ -138,7 +143,7 @@ class Payloads:
         """A modal that was sent."""
         payload = self._interaction("view_submission", member)
         return payload | {
-            "trigger_id": self._triggers.give(member.id, view),
+            "trigger_id": self._triggers.give(member.id),
             "view": self.view(view),
             "response_urls": [],
         }

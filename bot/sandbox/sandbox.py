@@ -115,19 +115,16 @@ class Sandbox:
         message = self.workspace.post(
             place.id,
             member.id,
-            Content(escaped(self.workspace, text)),
+            Content(escaped(self.workspace, text, labelled=False)),
             thread_ts=thread.root if thread else None,
         )
         kinds = []
         if BOT_USER_ID in place.members:
             kind = "im" if place.is_im else "groups" if place.is_private else "channels"
-            if f"message.{kind}" in self.workspace.events:
+            if self.workspace.hears(f"message.{kind}"):
                 kinds.append("message")
-            if (
-                f"<@{BOT_USER_ID}" in message.text
-                and not place.is_im
-                and "app_mention" in self.workspace.events
-            ):
+            mentioned = f"<@{BOT_USER_ID}>" in message.text and not place.is_im
+            if mentioned and self.workspace.hears("app_mention"):
                 kinds.append("app_mention")
         return [
             await self.deliverer.deliver("events_api", self._payloads.message_event(kind, message, member))
@@ -135,15 +132,18 @@ class Sandbox:
         ]
 
     async def mention(self, user: str, channel: str, text: str, *, thread: Message | None = None) -> Delivery:
-        """A member writes `@maint` and a text in a channel that the bot is in; the app_mention."""
-        return (await self.say(user, channel, f"@{self.workspace.bot.name} {text}", thread=thread))[-1]
+        """A member writes `@maint` and a text; the app_mention. Raises LookupError if there is none."""
+        deliveries = await self.say(user, channel, f"@{self.workspace.bot.name} {text}", thread=thread)
+        return _event(deliveries, "app_mention")
 
     async def direct_message(self, user: str, text: str) -> Delivery:
-        """A member writes to the bot."""
-        return (await self.say(user, f"@{user}", text))[-1]
+        """A member writes to the bot; the message event. Raises LookupError if there is none."""
+        return _event(await self.say(user, f"@{user}", text), "message")
 
     async def open_home(self, user: str, tab: str = "home") -> Delivery:
-        """A member opens the app."""
+        """A member opens the app. Raises LookupError if the app does not want to know."""
+        if not self.workspace.hears("app_home_opened"):
+            raise LookupError("the app did not subscribe to app_home_opened")
         payload = self._payloads.home_opened(self.workspace.member(user), tab)
         return await self.deliverer.deliver("events_api", payload)
 
@@ -157,6 +157,10 @@ class Sandbox:
         """
         member = self.workspace.member(user)
         block, item = self._find(member, where, what, stale=stale)
+        if block["type"] == "input" and not block.get("dispatch_action"):
+            raise LookupError(
+                f"{what} sends nothing before its form is sent: its block has no dispatch_action"
+            )
         if isinstance(where, View) and item["type"] not in forms.WITHOUT_STATE:
             self.enter(where, {item["action_id"]: value})
         payload = self._payloads.block_action(member, where, block, item, value)
@@ -286,3 +290,12 @@ class Sandbox:
             block for content in reversed(where.history[:-1] or where.history) for block in content.blocks
         ]
         return forms.find_element(earlier, what)
+
+
+def _event(deliveries: list[Delivery], wanted: str) -> Delivery:
+    for delivery in deliveries:
+        if delivery.payload["event"]["type"] == wanted:
+            return delivery
+    raise LookupError(
+        f"no {wanted} was delivered: the bot is not there, or the app has no such subscription or scope"
+    )

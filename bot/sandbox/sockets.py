@@ -49,6 +49,7 @@ class Sockets:
     refuse: int = 0  # how many of the next connections to turn away
     delay: float = 0.0  # seconds by which envelopes come late
     duplicate: int = 0  # how many of the next envelopes to send twice
+    ping_every: float = PING_EVERY
     _pending: dict[str, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _numbers: int = 0
@@ -108,7 +109,7 @@ class Sockets:
 
     async def _ping(self, connection: Connection) -> None:
         while True:
-            await asyncio.sleep(PING_EVERY)
+            await asyncio.sleep(self.ping_every)
             if not connection.black_holed:
                 await connection.socket.ping(b"Ping from sandbox")
 

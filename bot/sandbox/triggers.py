@@ -4,7 +4,6 @@ import uuid
 from dataclasses import dataclass
 
 from bot.sandbox.errors import SlackError
-from bot.sandbox.model import View
 from bot.sandbox.workspace import Workspace
 
 TRIGGER_SECONDS = 3.0  # docs.slack.dev, "Handling user interaction"
@@ -12,11 +11,10 @@ TRIGGER_SECONDS = 3.0  # docs.slack.dev, "Handling user interaction"
 
 @dataclass
 class Trigger:
-    """Whose click it was, when it ends, and the view that was clicked in, if it was one."""
+    """Whose click it was, and when it ends."""
 
     user: str
     ends: float
-    view: View | None = None
     used: bool = False
 
 
@@ -27,10 +25,10 @@ class Triggers:
         self._workspace = workspace
         self._given: dict[str, Trigger] = {}
 
-    def give(self, user: str, view: View | None = None) -> str:
+    def give(self, user: str) -> str:
         """A new trigger id."""
         trigger_id = f"{len(self._given) + 1}.{uuid.uuid4().int % 10**12}.{uuid.uuid4().hex}"
-        self._given[trigger_id] = Trigger(user, self._workspace.now() + TRIGGER_SECONDS, view)
+        self._given[trigger_id] = Trigger(user, self._workspace.now() + TRIGGER_SECONDS)
         return trigger_id
 
     def take(self, trigger_id: str) -> Trigger:

@@ -82,8 +82,8 @@ class WebApi:
             raise SlackError("unknown_method", req_method=name)
         self._authenticate(method, token)
         request = Request(self._workspace, self._triggers, arguments)
-        if not method.app_token:
-            request.need(*method.scopes)
+        if method.scope is not None and not method.app_token and not method.by_kind:
+            request.need(method.scope)
         wait = self.throttle.wait(name, method, request.text("channel"))
         if wait:
             raise SlackError("ratelimited", retry_after=wait)

@@ -13,12 +13,28 @@ from bot.sandbox.people import BOT_ID, BOT_NAME, BOT_USER_ID, Member, Usergroup,
 #: What the app asked for when it was installed, unless a test says otherwise.
 ALL_SCOPES = frozenset(
     {
-        *("app_mentions:read", "bookmarks:write", "chat:write", "commands", "files:write", "pins:write"),
+        *(
+            "app_mentions:read",
+            "bookmarks:write",
+            "chat:write",
+            "chat:write.customize",
+            "commands",
+            "files:write",
+        ),
+        "pins:write",
         *("channels:history", "channels:join", "channels:manage", "channels:read", "reactions:write"),
         *("groups:history", "groups:read", "groups:write", "im:history", "im:read", "im:write"),
         *("mpim:history", "mpim:read", "mpim:write", "usergroups:read", "users:read", "users:read.email"),
     }
 )
+#: What the app must be granted to hear of each event.
+EVENT_SCOPES = {
+    "app_home_opened": None,
+    "app_mention": "app_mentions:read",
+    "message.channels": "channels:history",
+    "message.groups": "groups:history",
+    "message.im": "im:history",
+}
 #: The events that the app listens to, as in its manifest.
 EVENTS = frozenset({"app_home_opened", "app_mention", "message.im"})
 
@@ -54,6 +70,9 @@ class Workspace:
     events: frozenset[str] = EVENTS
     home_tab: bool = True
     should_escape: bool = True
+    #: The slash commands with their should_escape; None: any command there is.
+    commands: dict[str, bool] | None = None
+    scopes_used: set[str] = field(default_factory=set)
     base_url: str = ""
     feed: Feed = field(default_factory=Feed)
     members: dict[str, Member] = field(default_factory=lambda: {member.id: member for member in members()})
@@ -100,6 +119,26 @@ class Workspace:
     def new_id(self, letter: str) -> str:
         """An id that was not used before."""
         return letter + uuid.uuid4().hex[:10].upper()
+
+    def install(self, manifest: dict[str, Any]) -> None:
+        """The app has the scopes, events, commands and Home tab of its manifest, and no others."""
+        features, settings = manifest["features"], manifest["settings"]
+        self.scopes = frozenset(manifest["oauth_config"]["scopes"]["bot"])
+        self.events = frozenset(settings.get("event_subscriptions", {}).get("bot_events", ()))
+        commands = features.get("slash_commands", ())
+        self.commands = {each["command"]: each.get("should_escape", False) for each in commands}
+        self.home_tab = features.get("app_home", {}).get("home_tab_enabled", False)
+
+    def grants(self, scope: str) -> bool:
+        """Does the app have that scope? If so, it counts as used."""
+        if scope in self.scopes:
+            self.scopes_used.add(scope)
+        return scope in self.scopes
+
+    def hears(self, event: str) -> bool:
+        """Is that event delivered to the app? It must have subscribed, and have the scope."""
+        scope = EVENT_SCOPES[event]
+        return event in self.events and (scope is None or self.grants(scope))
 
     def log(self, what: str, data: Any) -> None:
         """Adds a line to the protocol log."""

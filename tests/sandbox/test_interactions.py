@@ -212,6 +212,31 @@ async def test_a_form_is_sent_with_all_that_stands_in_it(
     assert sandbox.views("sre1") == []
 
 
+async def test_a_dependent_field_is_sent_at_once(
+    sandbox: Sandbox, app: AsyncApp, delivery: str, client: AsyncWebClient
+) -> None:
+    """With dispatch_action; and what was entered stands in the view's state."""
+    bodies: list[Json] = []
+
+    @app.action("text")
+    async def typed(ack: Any, body: Json) -> None:
+        bodies.append(body)
+        await ack()
+
+    view = {**FORM, "blocks": [{**FORM["blocks"][0], "dispatch_action": True}]}
+    await client.views_open(trigger_id=sandbox.triggers.give("U00000SRE1"), view=view)
+    await sandbox.click("sre1", sandbox.views("sre1")[0], "text", "1.2")
+
+    assert bodies[0]["actions"][0]["value"] == "1.2"
+    assert bodies[0]["view"]["state"]["values"]["version"]["text"]["value"] == "1.2"
+
+
+async def test_a_field_that_does_not_dispatch_cannot_be_clicked(sandbox: Sandbox, form: View) -> None:
+    """Slack sends it with the form only."""
+    with pytest.raises(LookupError, match="dispatch_action"):
+        await sandbox.click("sre1", form, "text", "1.2")
+
+
 async def test_a_form_with_an_empty_field_is_not_sent(sandbox: Sandbox, form: View) -> None:
     """Slack's own client asks for it."""
     with pytest.raises(ValueError, match="version"):
@@ -320,7 +345,7 @@ async def test_a_mention_is_answered_in_its_thread(sandbox: Sandbox, app: AsyncA
     await sandbox.mention("sre1", "ops", "hello")
 
     replies = await sandbox.wait_for(lambda: sandbox.thread(sandbox.messages("ops")[0]))
-    assert [reply.text for reply in replies] == ["<@U0000MAINT|maint> hello"]
+    assert [reply.text for reply in replies] == ["<@U0000MAINT> hello"]
 
 
 async def test_a_direct_message_is_an_event_of_its_own(
@@ -346,6 +371,25 @@ async def test_talk_among_members_is_not_delivered(sandbox: Sandbox, client: Asy
     sandbox.workspace.events |= {"message.channels"}
     sandbox.deliverer.retries = ()
     assert [each.kind for each in await sandbox.say("sre1", "ops", "lunch?")] == ["events_api"]
+
+
+async def test_an_installed_app_has_what_its_manifest_says(sandbox: Sandbox) -> None:
+    """Its commands, its events and its scopes, and what was used of them is known."""
+    sandbox.workspace.install(
+        {
+            "features": {"slash_commands": [{"command": "/maint", "should_escape": False}]},
+            "oauth_config": {"scopes": {"bot": ["commands", "chat:write"]}},
+            "settings": {"event_subscriptions": {"bot_events": ["app_mention"]}},
+        }
+    )
+
+    delivery = await sandbox.slash("sre1", "ops", "/maint ask @sre2")
+    assert delivery.payload["text"] == "ask @sre2"
+    with pytest.raises(LookupError, match="no command /other"):
+        await sandbox.slash("sre1", "ops", "/other")
+    with pytest.raises(LookupError, match="no app_mention"):  # the scope is missing
+        await sandbox.mention("sre1", "ops", "hello")
+    assert sandbox.workspace.scopes_used == {"commands"}
 
 
 @pytest.mark.parametrize(
@@ -377,10 +421,10 @@ async def test_a_made_up_trigger_opens_nothing(client: AsyncWebClient) -> None:
 async def test_a_fourth_view_is_one_too_many(sandbox: Sandbox, client: AsyncWebClient, form: View) -> None:
     """Three may lie on top of each other."""
     for _ in range(2):
-        await client.views_push(trigger_id=sandbox.triggers.give("U00000SRE1", form), view=FORM)
+        await client.views_push(trigger_id=sandbox.triggers.give("U00000SRE1"), view=FORM)
 
     with pytest.raises(SlackApiError) as refused:
-        await client.views_push(trigger_id=sandbox.triggers.give("U00000SRE1", form), view=FORM)
+        await client.views_push(trigger_id=sandbox.triggers.give("U00000SRE1"), view=FORM)
 
     assert refused.value.response["error"] == "push_limit_reached"
 

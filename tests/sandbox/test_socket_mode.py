@@ -48,6 +48,16 @@ async def test_hello_counts_the_connections(sandbox: Sandbox) -> None:
     assert hellos[0]["debug_info"]["approximate_connection_time"] > 0
 
 
+async def test_the_server_pings(sandbox: Sandbox) -> None:
+    """As Slack does, now and then."""
+    sandbox.sockets.ping_every = 0.01
+    client = AsyncWebClient(base_url=sandbox.api_url)
+    url = (await client.apps_connections_open(app_token=sandbox.app_token))["url"]
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, autoping=False) as socket:
+        await socket.receive_json()
+        assert (await socket.receive()).type is aiohttp.WSMsgType.PING
+
+
 async def test_a_ticket_opens_one_connection(sandbox: Sandbox) -> None:
     """The address from apps.connections.open is good once."""
     url = (await AsyncWebClient(base_url=sandbox.api_url).apps_connections_open(app_token=sandbox.app_token))[
@@ -139,6 +149,26 @@ async def test_nothing_is_lost_when_a_connection_is_refreshed(
     assert len(heard) == 5
 
 
+async def test_a_connection_that_is_to_go_gets_no_new_envelopes(sandbox: Sandbox) -> None:
+    """They go to the one that stays."""
+    async with aiohttp.ClientSession() as session:
+        first, second = await open_socket(sandbox, session), await open_socket(sandbox, session)
+        await sandbox.wait_for(lambda: len(sandbox.sockets.connections) == 2)
+        await sandbox.sockets.disconnect("warning", sandbox.sockets.connections[0])
+        sending = [asyncio.create_task(sandbox.slash("sre1", "ops", "/maint")) for _ in range(2)]
+        await second.receive_json()
+        for _ in range(2):
+            await second.send_json({"envelope_id": (await second.receive_json())["envelope_id"]})
+        deliveries = await asyncio.gather(*sending)
+        told = [await first.receive_json(), await first.receive_json()]
+        await first.close()
+        await second.close()
+
+    assert [delivery.error for delivery in deliveries] == [None, None]
+    assert [message["type"] for message in told] == ["hello", "disconnect"]
+    assert told[1]["reason"] == "warning"
+
+
 async def test_a_refreshed_connection_is_replaced(sandbox: Sandbox, app: AsyncApp) -> None:
     """The old one goes, a new one comes."""
     async with connect(sandbox, app, 1):
@@ -174,7 +204,8 @@ async def test_a_reset_connection_is_opened_again(
 async def test_a_black_holed_connection_swallows_envelopes(
     sandbox: Sandbox, app: AsyncApp, heard: list[Any]
 ) -> None:
-    """It looks open; the member waits three seconds in vain."""
+    """It looks open; the member waits in vain."""
+    sandbox.deliverer.ack_seconds = 0.2
     async with connect(sandbox, app, 1, ping_interval=10):
         sandbox.sockets.black_hole()
         delivery = await sandbox.slash("sre1", "ops", "/maint")
@@ -220,7 +251,7 @@ async def test_an_event_can_come_twice(sandbox: Sandbox, app: AsyncApp, connecte
 
 async def test_an_event_that_is_not_acknowledged_comes_again(sandbox: Sandbox) -> None:
     """With the number of the retry and its reason."""
-    sandbox.deliverer.retries = (0.0,)
+    sandbox.deliverer.retries, sandbox.deliverer.ack_seconds = (0.0,), 0.2
     async with aiohttp.ClientSession() as session:
         socket = await open_socket(sandbox, session)
         await socket.receive_json()

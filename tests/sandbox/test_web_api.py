@@ -72,6 +72,30 @@ async def test_private_channels_need_a_scope_of_their_own(client: AsyncWebClient
     assert (answer["error"], answer["needed"]) == ("missing_scope", "groups:read")
 
 
+async def test_a_name_of_its_own_needs_a_scope(client: AsyncWebClient, sandbox: Sandbox) -> None:
+    """username and icons are chat:write.customize."""
+    sandbox.workspace.scopes = frozenset({"chat:write"})
+
+    answer = await refused(client, "chat.postMessage", channel=OPS, text="x", username="Boss")
+
+    assert (answer["error"], answer["needed"]) == ("missing_scope", "chat:write.customize")
+
+
+async def test_a_scope_lets_the_bot_post_uninvited(client: AsyncWebClient, sandbox: Sandbox) -> None:
+    """chat:write.public, in public channels."""
+    sandbox.workspace.scopes |= {"chat:write.public"}
+
+    assert (await client.chat_postMessage(channel="C0000RANDOM", text="x"))["ok"]
+
+
+async def test_the_scopes_that_were_used_are_known(client: AsyncWebClient, sandbox: Sandbox) -> None:
+    """So that a manifest can be held against them."""
+    await client.chat_postMessage(channel=OPS, text="x")
+    await client.conversations_history(channel=OPS)
+
+    assert sandbox.workspace.scopes_used == {"chat:write", "channels:history"}
+
+
 async def test_auth_test_says_who_the_bot_is(client: AsyncWebClient, sandbox: Sandbox) -> None:
     """And the header says its scopes, which Bolt reads."""
     answer = await client.auth_test()
