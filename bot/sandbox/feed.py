@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Any, TypeVar
 
 Found = TypeVar("Found")
@@ -26,16 +27,21 @@ class Kind(StrEnum):
     VIEW_CLOSED = "view_closed"
     FILE = "file"
     DELIVERED = "delivered"
+    READ = "read"  # a member has read a channel; seen on the page only
     CONNECTION = "connection"
     PROTOCOL = "protocol"  # one line of the protocol: a request, an answer, an envelope
 
 
 @dataclass(frozen=True)
 class Change:
-    """One change. `subject` is the Message, View, File, Channel, Delivery or protocol line that changed."""
+    """One change. `subject` is the Message, View, File, Channel, Delivery or protocol line that changed.
+
+    `number` counts from 1, without gaps.
+    """
 
     kind: Kind
     subject: Any
+    number: int
     time: float = field(default_factory=time.time)
 
 
@@ -44,14 +50,23 @@ class Feed:
 
     def __init__(self) -> None:
         self.history: deque[Change] = deque(maxlen=KEPT)
+        self.count = 0
         self._listeners: set[asyncio.Queue[Change]] = set()
 
     def publish(self, kind: Kind, subject: Any) -> None:
         """Tells everybody who listens."""
-        change = Change(kind, subject)
+        self.count += 1
+        change = Change(kind, subject, self.count)
         self.history.append(change)
         for queue in self._listeners:
             queue.put_nowait(change)
+
+    def since(self, number: int) -> list[Change] | None:
+        """The changes after that one, oldest first. None: some of them are not kept any more."""
+        forgotten = self.count - len(self.history)
+        if not forgotten <= number <= self.count:
+            return None
+        return list(islice(self.history, number - forgotten, None))
 
     @contextmanager
     def subscribe(self) -> Iterator[AsyncIterator[Change]]:

@@ -79,9 +79,14 @@ def elements(blocks: Blocks) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
                 yield block, item
 
 
-def find_element(blocks: Blocks, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An element by action_id, else by the text on it, with its block. Raises LookupError."""
-    found = list(elements(blocks))
+def find_element(
+    blocks: Blocks, wanted: str, block_id: str | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An element by action_id, else by the text on it, with its block. Raises LookupError.
+
+    An action_id is unique within its block only: `block_id` says which is meant.
+    """
+    found = [(block, item) for block, item in elements(blocks) if block_id in (None, block["block_id"])]
     for block, item in found:
         if item["action_id"] == wanted:
             return block, item

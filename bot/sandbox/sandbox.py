@@ -9,6 +9,7 @@ from bot.sandbox.delivery import Deliverer, Delivery
 from bot.sandbox.faults import Fault, Faults, Trouble
 from bot.sandbox.feed import Feed
 from bot.sandbox.model import Channel, Content, File, Message, View
+from bot.sandbox.page.routes import Page
 from bot.sandbox.payloads import Payloads, escaped
 from bot.sandbox.people import BOT_USER_ID, Member
 from bot.sandbox.response_urls import ResponseUrls
@@ -34,6 +35,7 @@ class Sandbox:
         self.server = Server(self.workspace, self.api, self.sockets, self.response_urls, self.faults)
         self.deliverer = Deliverer(self.workspace, self.sockets)
         self._payloads = Payloads(self.workspace, self.triggers, self.response_urls)
+        Page(self).add_to(self.server.app)
 
     @classmethod
     @asynccontextmanager
@@ -148,28 +150,38 @@ class Sandbox:
         return await self.deliverer.deliver("events_api", payload)
 
     async def click(
-        self, user: str, where: Message | View, what: str, value: Any = None, *, stale: bool = False
+        self,
+        user: str,
+        where: Message | View,
+        what: str,
+        value: Any = None,
+        *,
+        block_id: str | None = None,
+        stale: bool = False,
     ) -> Delivery:
         """A member presses a button, or chooses `value`, by action_id or by the text on it.
 
-        `stale`: on what the message showed earlier, as somebody with an old screen does. Confirm dialogs are
-        answered with yes. Raises LookupError when it is not there to be clicked.
+        `block_id`: where several blocks have one with that action_id. `stale`: on what the message showed
+        earlier, as somebody with an old screen does. Confirm dialogs are answered with yes. Raises
+        LookupError when it is not there to be clicked.
         """
         member = self.workspace.member(user)
-        block, item = self._find(member, where, what, stale=stale)
+        block, item = self._find(member, where, what, block_id, stale=stale)
         if block["type"] == "input" and not block.get("dispatch_action"):
             raise LookupError(
                 f"{what} sends nothing before its form is sent: its block has no dispatch_action"
             )
         if isinstance(where, View) and item["type"] not in forms.WITHOUT_STATE:
-            self.enter(where, {item["action_id"]: value})
+            self._enter(where, block, item, value)
         payload = self._payloads.block_action(member, where, block, item, value)
         return await self.deliverer.deliver("interactive", payload)
 
-    async def suggest(self, user: str, where: Message | View, what: str, typed: str) -> Delivery:
+    async def suggest(
+        self, user: str, where: Message | View, what: str, typed: str, *, block_id: str | None = None
+    ) -> Delivery:
         """A member types into an external select; `answer` has the options."""
         member = self.workspace.member(user)
-        block, item = self._find(member, where, what, stale=False)
+        block, item = self._find(member, where, what, block_id, stale=False)
         payload = self._payloads.suggestion(member, where, block, item, typed)
         delivery = await self.deliverer.deliver("interactive", payload)
         answers.check_options(delivery)
@@ -195,11 +207,14 @@ class Sandbox:
         for name, value in values.items():
             for block, item in forms.elements(view.definition["blocks"]):
                 if name in (item["action_id"], block["block_id"]):
-                    entry = forms.entered(self.workspace, item, value)
-                    view.state.setdefault(block["block_id"], {})[item["action_id"]] = entry
+                    self._enter(view, block, item, value)
                     break
             else:
                 raise LookupError(f"no input {name!r} in {view}")
+
+    def _enter(self, view: View, block: dict[str, Any], item: dict[str, Any], value: Any) -> None:
+        entry = forms.entered(self.workspace, item, value)
+        view.state.setdefault(block["block_id"], {})[item["action_id"]] = entry
 
     async def dismiss(self, user: str, view: View, *, all_of_them: bool = False) -> Delivery | None:
         """A member closes a modal; what was delivered, if the view has `notify_on_close`."""
@@ -276,20 +291,20 @@ class Sandbox:
         return member, place
 
     def _find(
-        self, member: Member, where: Message | View, what: str, *, stale: bool
+        self, member: Member, where: Message | View, what: str, block_id: str | None, *, stale: bool
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         if isinstance(where, View):
             if where.closed or where.user != member.id:
                 raise LookupError(f"{member.name} does not see {where}")
-            return forms.find_element(where.definition["blocks"], what)
+            return forms.find_element(where.definition["blocks"], what, block_id)
         if where.ephemeral_to not in (None, member.id) or (where.deleted and not stale):
             raise LookupError(f"{member.name} does not see {where}")
         if not stale:
-            return forms.find_element(where.blocks, what)
+            return forms.find_element(where.blocks, what, block_id)
         earlier = [
             block for content in reversed(where.history[:-1] or where.history) for block in content.blocks
         ]
-        return forms.find_element(earlier, what)
+        return forms.find_element(earlier, what, block_id)
 
 
 def _event(deliveries: list[Delivery], wanted: str) -> Delivery:
