@@ -231,9 +231,6 @@ class RedisMemory(Check[RedisTarget]):
         now = counters(info, "evicted_total")
         grown = growth(now, reach.previous.values) if reach.previous else None
         used, limit = float(info["used_memory"]), float(info["maxmemory"])
-        # Buffers of replicas and of the append-only file are not held against the limit:
-        # getMaxmemoryState in Redis's evict.c.
-        counted = used - float(info.get("mem_not_counted_for_evict", 0))
         evicted = grown["evicted_total"] if grown else None
         words = [f"{show(used, 'bytes')} of {show(limit, 'bytes')}" if limit else show(used, "bytes")]
         words.append(str(info["maxmemory_policy"]))
@@ -242,7 +239,7 @@ class RedisMemory(Check[RedisTarget]):
         unlimited = "no maxmemory is set: Redis grows until the machine is out of memory"
         return Measured(
             values={
-                "used_percent": 100 * counted / limit if limit else None,
+                "used_percent": share_of_limit(info),
                 "used_bytes": used,
                 "fragmentation": fragmentation(used, float(info["used_memory_rss"])),
                 "policy": str(info["maxmemory_policy"]),
@@ -252,6 +249,15 @@ class RedisMemory(Check[RedisTarget]):
             summary=", ".join(words),
             findings=() if limit else ((Status.WARNING, unlimited),),
         )
+
+
+def share_of_limit(info: Info) -> float | None:
+    """Percent of maxmemory, None without one. As Redis reckons before it evicts, the buffers of replicas and
+    of the append-only file are not held against the limit: getMaxmemoryState in its evict.c."""
+    if not info["maxmemory"]:
+        return None
+    counted = info["used_memory"] - info.get("mem_not_counted_for_evict", 0)
+    return 100.0 * counted / info["maxmemory"]
 
 
 def fragmentation(used: float, resident: float) -> float | None:

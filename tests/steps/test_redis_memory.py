@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from runbooks.errors import StepError
 from runbooks.status import Status
 from runbooks.steps import CHECKS
-from runbooks.steps.redis import FRAGMENTATION_FROM, RedisMemory, fragmentation
+from runbooks.steps.redis import FRAGMENTATION_FROM, RedisMemory, fragmentation, share_of_limit
 from tests.steps.redis_servers import measure, serve
 from tests.steps.test_redis_counters import minutes_ago
 
@@ -28,6 +28,13 @@ async def test_memory_is_measured_against_its_limit() -> None:
     assert measured.values["used_percent"] == pytest.approx(100 * used / (100 * 1024**2))
     assert measured.findings == ()
     assert measured.summary.endswith("of 100 MiB, allkeys-lru")
+
+
+def test_buffers_of_replicas_are_not_held_against_the_limit() -> None:
+    """What Redis itself does not count before it evicts is not counted."""
+    info = {"used_memory": 90, "maxmemory": 100, "mem_not_counted_for_evict": 15}
+
+    assert share_of_limit(info) == 75
 
 
 async def test_no_limit_is_a_warning(redis_url: str) -> None:
