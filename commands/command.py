@@ -68,6 +68,7 @@ class Command(Protocol):
     about: str  # a paragraph, for `/maint help WORD`
     examples: tuple[tuple[str, str], ...]  # what to type, and what it does
     everyone: bool  # touches no system and shows no more than the asker's own rights: needs no grant
+    instant: bool  # answers from memory, without asking any system
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
         """The targets that the words name. Raises UsageError when the words do not fit."""
