@@ -66,12 +66,16 @@ async def measure() -> list[Figure]:
     figures = []
     for users in USERS:
         (rate, took), (bare_rate, bare_took) = ours[users], theirs[users]
-        who = f"{users} user{'s' if users > 1 else ''}"
+        who = f"{users} users" if users > 1 else "1 user"
         figures.append(
-            Figure(what=f"acknowledged, {who}", value=rate, unit="/s", beside=bare_rate, limit=0.7, least=True)
+            Figure(
+                what=f"acknowledged, {who}", value=rate, unit="/s", beside=bare_rate, limit=0.7, least=True
+            )
         )
         figures.append(
-            Figure(what=f"p50, {who}", value=percentile(took, 50), unit="ms", beside=percentile(bare_took, 50))
+            Figure(
+                what=f"p50, {who}", value=percentile(took, 50), unit="ms", beside=percentile(bare_took, 50)
+            )
         )
         p99 = percentile(took, 99)
         figures.append(Figure(what=f"p99, {who}", value=p99, unit="ms", limit=100 if users == 64 else None))

@@ -98,15 +98,14 @@ async def measure() -> list[Figure]:
         items = items_for(targets)
         together = CheckRunner(targets, records, Scrubber(), Limits())
         in_turn = CheckRunner(targets, records, Scrubber(), Limits(total=1, per_target=1))
-        alone = {item.key: [] for item in items}
-        all_at_once, one_by_one = [], []
+        alone: dict[Series, list[float]] = {item.key: [] for item in items}
+        all_at_once = []
         await _seconds(together, items)
         for _ in range(ROUNDS):
             all_at_once.append(await _seconds(together, items))
             for item in (items[0], items[12], items[16], items[20]):
                 alone[item.key].append(await _seconds(together, [item]))
-        for _ in range(2):
-            one_by_one.append(await _seconds(in_turn, items))
+        one_by_one = [await _seconds(in_turn, items) for _ in range(2)]
         await records.close()
     slowest = max(statistics.median(times) for times in alone.values() if times) * 1000
     wall = statistics.median(all_at_once) * 1000

@@ -24,6 +24,7 @@ from bot.slack.connection import SocketConnections
 from bot.slack.gateway import INTERRUPTED, Gateway
 from bot.slack.people import People
 from bot.slack.publisher import Publisher
+from bot.slack.requests import slack_route
 from bot.slack.throttle import Throttle
 from commands import COMMANDS
 from commands.command import Actor, ActorKind, Request, Services
@@ -193,7 +194,7 @@ class Server:
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
             address = settings.http_address()
-            http = make_http(app if over_http else None, secret, self._faults)
+            http = make_http(self._faults, [slack_route(app, secret)] if over_http else [])
             server = HttpServer(http, address.host, address.port)
             self.port = await server.start()
             stack.push_async_callback(server.stop)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from runbooks.spec.runbook import Runbook
-
 from commands.reply import Reply
 from runbooks.access import Access, Place
 from runbooks.engine.checks import CheckRunner
+from runbooks.spec.runbook import Runbook
 from runbooks.targets import TargetBase
 
 

@@ -257,7 +257,7 @@ def share_of_limit(info: Info) -> float | None:
     if not info["maxmemory"]:
         return None
     counted = info["used_memory"] - info.get("mem_not_counted_for_evict", 0)
-    return 100.0 * counted / info["maxmemory"]
+    return float(100 * counted / info["maxmemory"])
 
 
 def fragmentation(used: float, resident: float) -> float | None:
