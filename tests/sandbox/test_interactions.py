@@ -447,12 +447,12 @@ async def test_a_member_who_left_does_nothing(sandbox: Sandbox) -> None:
 
 
 async def test_many_members_at_once_are_all_answered(sandbox: Sandbox, app: AsyncApp, delivery: str) -> None:
-    """Fifty commands, each acknowledged with its own text."""
+    """Twenty commands, each acknowledged with its own text."""
 
     @app.command("/maint")
     async def maint(ack: Any, command: Json) -> None:
         await ack(command["text"])
 
-    done = await asyncio.gather(*(sandbox.slash("sre1", "ops", f"/maint {n}") for n in range(50)))
+    done = await asyncio.gather(*(sandbox.slash("sre1", "ops", f"/maint {n}") for n in range(20)))
 
-    assert [each.answer["text"] for each in done] == [str(n) for n in range(50)]
+    assert [each.answer["text"] for each in done] == [str(n) for n in range(20)]
