@@ -43,7 +43,7 @@ def free_port() -> int:
 
 async def test_a_maint_that_answers_is_healthy(tmp_path: Path) -> None:
     """The real HTTP edge answers, also when it is not ready, and proxies in the environment are not asked."""
-    server = HttpServer(make_http(None, "", no_faults), "127.0.0.1", 0)
+    server = HttpServer(make_http(no_faults), "127.0.0.1", 0)
     port = await server.start()
     try:
         code, output = await check(port, tmp_path, http_proxy=f"http://127.0.0.1:{free_port()}")

@@ -137,7 +137,7 @@ def test_the_settings_are_mounted_where_the_image_looks() -> None:
 
 def test_the_probes_ask_for_what_there_is() -> None:
     """Every probe names a route of the HTTP edge, and the port on which it listens."""
-    routes = {resource.canonical for resource in make_http(None, "", no_faults).router.resources()}
+    routes = {resource.canonical for resource in make_http(no_faults).router.resources()}
     probes = [CONTAINER[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
 
     assert [probe["path"] for probe in probes] == ["/healthz", "/healthz", "/readyz"]
