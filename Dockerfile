@@ -28,11 +28,14 @@ COPY bot bot
 COPY commands commands
 COPY runbooks runbooks
 # hatchling itself, not a build by uv: that would fetch a hatchling without a hash.
+# uv's lock could be written by everybody.
 RUN /build/tools/bin/hatchling build --target wheel --directory /build/dist \
- && /build/tools/bin/uv pip install --python /opt/maint --offline --no-deps /build/dist/*.whl
+ && /build/tools/bin/uv pip install --python /opt/maint --offline --no-deps /build/dist/*.whl \
+ && rm -f /opt/maint/.lock
 
 
 FROM ${PYTHON_IMAGE}
+# The settings are mounted at /etc/maint, read-only; only /data is written.
 # The slim images come without the standard library's byte code, and nobody can write it here later.
 RUN groupadd --gid 10001 maint \
  && useradd --uid 10001 --gid maint --home-dir /data --no-create-home --no-log-init --shell /usr/sbin/nologin maint \
@@ -43,8 +46,7 @@ COPY --from=build /opt/maint /opt/maint
 ENV PATH=/opt/maint/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    MAINT_CONFIG=/data/maint.yaml \
-    MAINT_HTTP_PORT=3000
+    MAINT_CONFIG=/etc/maint/maint.yaml
 
 USER 10001:10001
 WORKDIR /data

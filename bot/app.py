@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import os
 import shlex
 import signal
 import socket
@@ -24,6 +25,7 @@ from bot.slack.connection import SocketConnections
 from bot.slack.gateway import INTERRUPTED, Gateway
 from bot.slack.people import People
 from bot.slack.publisher import Publisher
+from bot.slack.requests import slack_route
 from bot.slack.throttle import Throttle
 from commands import COMMANDS
 from commands.command import Actor, ActorKind, Request, Services
@@ -76,13 +78,21 @@ async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
         await records.close()
 
 
+def login_name() -> str:
+    """Whose process this is: a name, or `uid 4242` where that user has none, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # until Python 3.12, and since
+        return f"uid {os.getuid()}"
+
+
 async def run_at_terminal(
     path: Path, environ: Mapping[str, str], words: tuple[str, ...], *, as_json: bool, verbose: bool
 ) -> int:
     """Carries out one command for the person at the terminal; returns the exit code."""
     loaded = await asyncio.to_thread(load_settings, path, environ)
     set_up_logs(loaded.scrub, "console", "warning")
-    user = getpass.getuser()
+    user = login_name()
     actor = Actor(kind=ActorKind.TERMINAL, id=f"{user}@{socket.gethostname()}", name=user)
     request = Request(
         actor=actor,
@@ -193,7 +203,7 @@ class Server:
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
             address = settings.http_address()
-            http = make_http(app if over_http else None, secret, self._faults)
+            http = make_http(self._faults, [slack_route(app, secret)] if over_http else [])
             server = HttpServer(http, address.host, address.port)
             self.port = await server.start()
             stack.push_async_callback(server.stop)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from runbooks.spec.runbook import Runbook
-
 from commands.reply import Reply
 from runbooks.access import Access, Place
 from runbooks.engine.checks import CheckRunner
+from runbooks.spec.runbook import Runbook
 from runbooks.targets import TargetBase
 
 
@@ -68,6 +67,7 @@ class Command(Protocol):
     about: str  # a paragraph, for `/maint help WORD`
     examples: tuple[tuple[str, str], ...]  # what to type, and what it does
     everyone: bool  # touches no system and shows no more than the asker's own rights: needs no grant
+    instant: bool  # answers from memory, without asking any system
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
         """The targets that the words name. Raises UsageError when the words do not fit."""

@@ -16,6 +16,7 @@ class Help(Command):
     about = "Lists the commands that you may use. With a command's name it explains that one, with examples."
     examples = (("help", "every command that you may use"), ("help health", "all about one of them"))
     everyone = True
+    instant = True
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
         """None. Refuses the name of a command that there is not, with the nearest one."""

@@ -18,6 +18,7 @@ class Targets(Command):
     )
     examples = (("targets", "all of them"), ("targets db", "only db"))
     everyone = False
+    instant = True
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
         """The targets named."""

@@ -16,6 +16,7 @@ class WhoAmI(Command):
     about = "Shows your Slack id, the roles that you have at this moment, and what they are granted."
     examples = (("whoami", "your id, your roles, your grants"),)
     everyone = True
+    instant = True
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
         """None. Refuses words: it tells of nobody but the asker."""

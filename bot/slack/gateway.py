@@ -30,7 +30,7 @@ log = structlog.get_logger()
 COMMAND = "/maint"
 #: Requests that may wait to be looked at; more than that is a flood, and is answered at once.
 LONGEST_QUEUE = 1000
-WORKERS = 8
+WORKERS = 6
 #: Seconds for telling people that their request was interrupted.
 LAST_WORD = 3.0
 #: What a card says that nobody works on any more.
@@ -144,6 +144,11 @@ class Gateway:
             answer = await self._dispatcher.admit(request, delivery)
         if answer is None:
             log.info("slack.duplicate", text=request.text)
+            return
+        if isinstance(answer, Reply) or answer.command.instant:
+            # Answered right here: however many ask at once, a few answers are under way at a time, and
+            # acknowledging the next request never waits behind hundreds of them.
+            await self._answer(envelope.destination, answer)
             return
         task = asyncio.create_task(self._answer(envelope.destination, answer))
         self._under_way.add(task)

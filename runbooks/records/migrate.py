@@ -2,17 +2,20 @@
 
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from runbooks.errors import RecordsError
 from runbooks.records.database import reading
 from runbooks.records.trouble import plain_errors, where
 
+if TYPE_CHECKING:
+    # Imported when there is something to migrate: most starts have nothing, and it costs 10 MB.
+    from alembic.config import Config
+
+#: The newest revision under migrations/versions; a test compares.
+NEWEST = "0001"
 #: A name of our own: another program's Alembic may use the same PostgreSQL database.
 VERSION_TABLE = "maint_schema_version"
 #: "maint" in ASCII: the advisory lock under which migrations run on PostgreSQL.
@@ -52,6 +55,9 @@ def migrate(engine: Engine) -> tuple[str, ...]:
             )
         if state is SchemaState.CURRENT:
             return ()
+        from alembic import command
+        from alembic.script import ScriptDirectory
+
         config = _config()
         config.attributes["connection"] = connection
         script = ScriptDirectory.from_config(config)
@@ -61,7 +67,9 @@ def migrate(engine: Engine) -> tuple[str, ...]:
         return missing
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     folder = str(Path(__file__).with_name("migrations"))
     config.set_main_option("script_location", folder.replace("%", "%%"))  # % is special to configparser
@@ -69,14 +77,19 @@ def _config() -> Config:
 
 
 def _current(connection: Connection) -> str | None:
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    current: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608 - a constant
+    return current
 
 
 def _state(connection: Connection) -> SchemaState:
     current = _current(connection)
-    script = ScriptDirectory.from_config(_config())
-    if current == script.get_current_head():
+    if current == NEWEST:
         return SchemaState.CURRENT
-    known = {revision.revision for revision in script.walk_revisions()}
-    return SchemaState.BEHIND if current is None or current in known else SchemaState.NEWER
+    if current is None:
+        return SchemaState.BEHIND
+    from alembic.script import ScriptDirectory
+
+    known = {revision.revision for revision in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return SchemaState.BEHIND if current in known else SchemaState.NEWER

@@ -1,6 +1,7 @@
 """The database as the event loop sees it: every call runs in a thread, and none waits for ever."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -23,6 +24,8 @@ from runbooks.scrub import Scrubber
 
 T = TypeVar("T")
 
+#: Seconds that closing waits for a database that does not answer.
+LONGEST_CLOSE = 5.0
 #: Events that one transaction takes. At 256, one wait for the disk serves everybody who is waiting.
 _BATCH = 256
 
@@ -56,7 +59,10 @@ class Records:
         """Waits for what is being recorded, then lets go of the connections."""
         if self._writer is not None:
             await asyncio.wait([self._writer])
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        # A thread whose caller was cancelled is still at work, on a connection that would be left open.
+        closing = asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(closing, LONGEST_CLOSE)
         await asyncio.to_thread(self.engine.dispose)
 
     async def ping(self) -> None:

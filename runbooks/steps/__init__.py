@@ -9,6 +9,7 @@ from runbooks.steps.logs import LogErrors
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
 from runbooks.steps.postgres_queries import PostgresLongQueries
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
+from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
 from runbooks.steps.step import Check
 
 _KINDS: tuple[type[Check[Any]], ...] = (
@@ -21,6 +22,9 @@ _KINDS: tuple[type[Check[Any]], ...] = (
     PostgresConnect,
     PostgresConnections,
     PostgresLongQueries,
+    RedisPing,
+    RedisHitRate,
+    RedisMemory,
     LogErrors,
     PrometheusQuery,
     PrometheusAlerts,

@@ -163,7 +163,8 @@ class SshMachine:
                 if self._connection.is_closed():
                     raise self._lost() from error
                 raise StepError(f"{self.where} opens no session: {one_line(error.reason)}") from error
-            except (asyncssh.DisconnectError, asyncssh.SFTPConnectionLost, BrokenPipeError) as error:
+            except (asyncssh.DisconnectError, asyncssh.SFTPConnectionLost, OSError) as error:
+                # OSError: what ended the connection below ssh, a reset or a host that went away.
                 raise self._lost() from error
 
     def _lost(self) -> StepError:

@@ -35,7 +35,7 @@ class Scripted(Check[HostTarget]):
 
     act: str = "measure"
     value: float = 1.0
-    seconds: float = 0.0
+    pause: float = 0.0
 
     async def measure(self, target: HostTarget, reach: Reach) -> Measured:
         running.now += 1
@@ -61,7 +61,7 @@ class Scripted(Check[HostTarget]):
                 case "previous":
                     assert reach.previous is not None
                     return Measured(values={"value": float(reach.previous.values["value"] or 0) + 1})
-            await asyncio.sleep(self.seconds)
+            await asyncio.sleep(self.pause)
             return Measured(values={"value": self.value}, details=("token s3cr3t-of-ours",))
         finally:
             running.now -= 1
@@ -156,7 +156,7 @@ async def test_a_step_deaf_to_cancellation_is_left_behind(
 
 async def test_the_wait_for_a_turn_is_not_the_steps_own_time(memory: Memory) -> None:
     """A step's timeout counts from its start, not from when the report began."""
-    slow = [item(f"s{n}", seconds=0.1, timeout="250ms") for n in range(6)]
+    slow = [item(f"s{n}", pause=0.1, timeout="250ms") for n in range(6)]
 
     report = await run(memory, *slow, limits=Limits(total=1, per_target=1))
 
@@ -168,7 +168,7 @@ async def test_the_wait_for_a_turn_is_not_the_steps_own_time(memory: Memory) -> 
 )
 async def test_limits_hold(memory: Memory, limits: Limits, most: int) -> None:
     """No more checks run at once than allowed in all, and on each of two targets."""
-    items = [item(f"s{n}", target, seconds=0.02) for n in range(6) for target in HOSTS]
+    items = [item(f"s{n}", target, pause=0.02) for n in range(6) for target in HOSTS]
 
     await run(memory, *items, limits=limits)
 
@@ -214,7 +214,7 @@ async def test_rows_come_as_they_are_ready_and_are_kept(memory: Memory) -> None:
 
     report = await runner.run(
         "health",
-        [item("slow", seconds=0.1), item("quick")],
+        [item("slow", pause=0.1), item("quick")],
         "c0rr",
         lambda result: order.append(result.key.step),
     )

@@ -9,9 +9,67 @@ import pytest
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox import Kind, Sandbox
+from bot.sandbox import Message, Sandbox, View
+from tests.sandbox.block_kit import Json
+
+OPS = "C000000OPS"
+
+CARD: list[Json] = [
+    {
+        "type": "actions",
+        "block_id": "decision",
+        "elements": [
+            {
+                "type": "button",
+                "action_id": "approve",
+                "text": {"type": "plain_text", "text": "Approve"},
+                "value": "run-7",
+                "style": "primary",
+            },
+            {
+                "type": "static_select",
+                "action_id": "pick",
+                "options": [
+                    {"text": {"type": "plain_text", "text": "Database"}, "value": "db"},
+                    {"text": {"type": "plain_text", "text": "Cache"}, "value": "cache"},
+                ],
+            },
+        ],
+    }
+]
+
+FORM: Json = {
+    "type": "modal",
+    "callback_id": "form",
+    "title": {"type": "plain_text", "text": "Run"},
+    "submit": {"type": "plain_text", "text": "Run"},
+    "notify_on_close": True,
+    "blocks": [
+        {
+            "type": "input",
+            "block_id": "version",
+            "label": {"type": "plain_text", "text": "Version"},
+            "element": {"type": "plain_text_input", "action_id": "text"},
+        },
+        {
+            "type": "input",
+            "block_id": "when",
+            "optional": True,
+            "label": {"type": "plain_text", "text": "When"},
+            "element": {"type": "datepicker", "action_id": "date", "initial_date": "2026-11-21"},
+        },
+        {
+            "type": "input",
+            "block_id": "who",
+            "optional": True,
+            "label": {"type": "plain_text", "text": "Who"},
+            "element": {"type": "external_select", "action_id": "person", "min_query_length": 0},
+        },
+    ],
+}
 
 
 @pytest.fixture
@@ -79,6 +137,30 @@ async def http(sandbox: Sandbox, app: AsyncApp) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-def delivered(sandbox: Sandbox) -> int:
-    """How many things were delivered so far."""
-    return sum(change.kind is Kind.DELIVERED for change in sandbox.feed.history)
+@pytest.fixture(params=["connected", "http"])
+def delivery(request: pytest.FixtureRequest) -> str:
+    """The app, reached in each of the two ways."""
+    request.getfixturevalue(request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+async def card(sandbox: Sandbox, client: AsyncWebClient) -> Message:
+    """A message with a button and a select in #ops."""
+    await client.chat_postMessage(channel="C000000OPS", text="go?", blocks=CARD)
+    return sandbox.messages("ops")[0]
+
+
+@pytest.fixture
+async def form(sandbox: Sandbox, client: AsyncWebClient) -> View:
+    """A modal that sre1 has open."""
+    await client.views_open(trigger_id=sandbox.triggers.give("U00000SRE1"), view=FORM)
+    return sandbox.views("sre1")[0]
+
+
+async def refused(client: AsyncWebClient, method: str, **arguments: Any) -> dict[str, Any]:
+    """The answer to a call that must fail."""
+    with pytest.raises(SlackApiError) as caught:
+        await client.api_call(method, json=arguments)
+    answer: dict[str, Any] = caught.value.response.data
+    return answer

@@ -12,7 +12,8 @@ from bot.sandbox import validate
 from bot.sandbox.errors import SlackError
 from bot.sandbox.payloads import escaped
 from bot.sandbox.workspace import Workspace
-from tests.sandbox.test_validation import CONFIRM, LARGEST, TEXT_INPUT, asked, button, modal, section, select
+from tests.sandbox.block_kit import CONFIRM, TEXT_INPUT, asked, button, modal, section, select
+from tests.sandbox.test_largest_messages import LARGEST
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),

@@ -171,13 +171,13 @@ async def test_what_was_done_is_done_again_when_its_answer_was_lost(
 
 async def test_a_late_answer_comes_after_the_deed(sandbox: Sandbox, client: AsyncWebClient) -> None:
     """A client that gives up does not see what was posted."""
-    sandbox.fault("chat.postMessage", Trouble.LATE, seconds=0.5)
-    client.timeout = 0.1  # type: ignore[assignment]
+    sandbox.fault("chat.postMessage", Trouble.LATE, seconds=30)
+    client.timeout = 0.5  # type: ignore[assignment]
 
     with pytest.raises(TimeoutError):
         await client.chat_postMessage(channel=OPS, text="x")
 
-    assert len(sandbox.messages("ops")) == 1
+    assert await sandbox.wait_for(lambda: len(sandbox.messages("ops"))) == 1
 
 
 async def test_a_black_hole_never_answers(sandbox: Sandbox, client: AsyncWebClient) -> None:

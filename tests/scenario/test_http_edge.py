@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.http import LARGEST_BODY, is_signed
+from bot.http import LARGEST_BODY
 from bot.sandbox import Sandbox
+from bot.slack.requests import is_signed
 from tests.scenario.conftest import Workplace, newest
 
 BODY = b"command=%2Fmaint&text=whoami&team_id=T00SANDBOX&user_id=U0000ADMIN&trigger_id=1"

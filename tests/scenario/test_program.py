@@ -106,7 +106,7 @@ async def test_a_card_left_by_a_killed_process_is_mended(
 async def test_serve_says_in_one_line_what_keeps_it_from_starting(
     workplace: Workplace, name: str, value: str, said: str
 ) -> None:
-    """A bad token, an unreachable Slack, a database that is not there: one clear line, a non-zero exit code."""
+    """A bad token, an unreachable Slack, a missing database: one clear line, a non-zero exit code."""
     workplace.environment[name] = value
     path = workplace.write()
 

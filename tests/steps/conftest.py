@@ -1,4 +1,4 @@
-"""A real sshd on loopback, and what a step is handed when it measures."""
+"""A real sshd on loopback, programs and logs to measure, and what a step is handed when it does."""
 
 import asyncio
 import getpass
@@ -7,15 +7,18 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncssh
 import pytest
 
+from runbooks.steps.logs import LogErrors
 from runbooks.steps.reach import Connections, Reach
-from runbooks.targets import HostTarget, Ssh
+from runbooks.steps.step import Measured
+from runbooks.targets import HostTarget, LogsTarget, Ssh
 from tests.conftest import find_program
+from tests.steps.app_log import NOW, Count, line, write
 
 _CONFIG = """
 ListenAddress 127.0.0.1:{port}
@@ -150,3 +153,29 @@ async def wait_until_gone(pid: int) -> None:
             return
         await asyncio.sleep(0.02)
     pytest.fail(f"process {pid} is still there")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Where the log is."""
+    return tmp_path / "app.log"
+
+
+@pytest.fixture
+def count(reach: Reach, log: Path) -> Count:
+    """Measures that log at NOW."""
+
+    async def measure(window: str = "1h", **target: object) -> Measured:
+        settings = {"type": "logs", "name": "app", "path": str(log), "format": "python", **target}
+        check = LogErrors.model_validate({"window": window})
+        return await check.measure(LogsTarget.model_validate(settings), replace(reach, now=lambda: NOW))
+
+    return measure
+
+
+@pytest.fixture
+def big_log(log: Path) -> Path:
+    """100,000 errors over 10 hours, 9 MB."""
+    texts = (line(600 - n * 0.006, "ERROR app: " + "x" * 50) for n in range(100_000))
+    write(log, *texts)
+    return log

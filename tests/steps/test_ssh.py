@@ -151,6 +151,19 @@ async def test_a_connection_that_drops_is_told(sshd: Sshd, reach: Reach) -> None
         await CHECKS["host.load"]().measure(sshd.target(), reach)
 
 
+async def test_a_connection_that_drops_under_a_file_is_told(sshd: Sshd, reach: Reach) -> None:
+    """A connection lost while a log is read ends with that reason, not with a short log."""
+    machine = await find_machine(sshd.target(), reach)
+
+    async def read_while_it_drops() -> None:
+        async with machine.files() as files, files.open(str(sshd.folder / "log")) as file:
+            sshd.drop_connections()
+            await file.read(0, 10)
+
+    with pytest.raises(StepError, match="lost in the middle"):
+        await read_while_it_drops()
+
+
 async def test_a_hanging_command_ends_here_and_there(sshd: Sshd, reach: Reach, tmp_path: Path) -> None:
     """A command that does not end is given up after its timeout, and its remote process is killed."""
     machine = await find_machine(sshd.target(), reach)

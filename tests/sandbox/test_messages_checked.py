@@ -1,4 +1,4 @@
-"""One fault at a time: each payload is refused with Slack's code, at the right place."""
+"""One fault at a time: each message is refused with Slack's code, at the right place."""
 
 from typing import Any
 
@@ -7,57 +7,22 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox import Sandbox
-
-Json = dict[str, Any]
-
-
-def plain(text: str = "x", **more: Any) -> Json:
-    return {"type": "plain_text", "text": text, **more}
-
-
-def mrkdwn(text: str = "x", **more: Any) -> Json:
-    return {"type": "mrkdwn", "text": text, **more}
-
-
-def section(**more: Any) -> Json:
-    return {"type": "section", "text": mrkdwn(), **more}
-
-
-def button(**more: Any) -> Json:
-    return {"type": "button", "text": plain(), "action_id": "go", **more}
-
-
-def actions(*elements: Json) -> Json:
-    return {"type": "actions", "elements": list(elements)}
-
-
-def option(number: int = 0, **more: Any) -> Json:
-    return {"text": plain(), "value": str(number), **more}
-
-
-def select(**more: Any) -> Json:
-    return {"type": "static_select", "action_id": "pick", "options": [option()], **more}
-
-
-def asked(element: Json, **more: Any) -> Json:
-    return {"type": "input", "label": plain(), "element": element, **more}
-
-
-def modal(*blocks: Json, **more: Any) -> Json:
-    return {"type": "modal", "title": plain(), "submit": plain(), "blocks": list(blocks), **more}
-
-
-def rich(*elements: Json) -> Json:
-    return {"type": "rich_text", "elements": list(elements)}
-
-
-def table(rows: int, cells: int) -> Json:
-    return {"type": "table", "rows": [[{"type": "raw_text", "text": "x"}] * cells] * rows}
-
-
-CONFIRM = {"title": plain(), "text": mrkdwn(), "confirm": plain(), "deny": plain()}
-LINE: Json = {"type": "rich_text_section", "elements": []}
-TEXT_INPUT = {"type": "plain_text_input", "action_id": "say"}
+from tests.sandbox.block_kit import (
+    CONFIRM,
+    LINE,
+    TEXT_INPUT,
+    Json,
+    actions,
+    button,
+    mrkdwn,
+    option,
+    plain,
+    rich,
+    section,
+    select,
+    table,
+    told,
+)
 
 #: A fault, the message with it, and the pointer and the words with which it is refused.
 WRONG_BLOCKS: dict[str, tuple[list[Any], str, str]] = {
@@ -289,76 +254,6 @@ WRONG_BLOCKS: dict[str, tuple[list[Any], str, str]] = {
     ),
 }
 
-#: A fault, the view with it, and the pointer and the words with which it is refused.
-WRONG_VIEWS: dict[str, tuple[Json, str, str]] = {
-    "a long title": (modal(title=plain("x" * 25)), "/view/title/text", "must be less than 25 characters"),
-    "a long submit": (modal(submit=plain("x" * 25)), "/view/submit/text", "must be less than 25 characters"),
-    "a long close": (modal(close=plain("x" * 25)), "/view/close/text", "must be less than 25 characters"),
-    "no title": ({"type": "modal", "blocks": []}, "/view", "missing required field: title"),
-    "an unknown key": (
-        modal(submit_disabled=False),
-        "/view",
-        "invalid additional property: submit_disabled",
-    ),
-    "101 blocks": (modal(*[{"type": "divider"}] * 101), "/view/blocks", "no more than 100 items allowed"),
-    "long private_metadata": (
-        modal(private_metadata="x" * 3001),
-        "/view/private_metadata",
-        "must be less than 3001 characters",
-    ),
-    "a long callback_id": (
-        modal(callback_id="x" * 256),
-        "/view/callback_id",
-        "must be less than 256 characters",
-    ),
-    "an input without submit": (
-        {"type": "modal", "title": plain(), "blocks": [asked(TEXT_INPUT)]},
-        "/view/blocks/0/input",
-        "must define `submit` to use an `input` block in modals",
-    ),
-    "a long label": (
-        modal(asked(TEXT_INPUT, label=plain("x" * 2001))),
-        "/view/blocks/0/label/text",
-        "must be less than 2001 characters",
-    ),
-    "a button as input": (
-        modal(asked(button())),
-        "/view/blocks/0/element/type",
-        "unsupported type: button",
-    ),
-    "an input too long": (
-        modal(asked({**TEXT_INPUT, "max_length": 3001})),
-        "/view/blocks/0/element/max_length",
-        "must be less than or equal to 3000",
-    ),
-    "a minimum above the maximum": (
-        modal(asked({**TEXT_INPUT, "min_length": 9, "max_length": 8})),
-        "/view/blocks/0/element/min_length",
-        "must be less than or equal to `max_length`",
-    ),
-    "11 files": (
-        modal(asked({"type": "file_input", "max_files": 11})),
-        "/view/blocks/0/element/max_files",
-        "must be less than or equal to 10",
-    ),
-    "a table": (modal(table(1, 1)), "/view/blocks/0/type", "unsupported type: table"),
-    "markdown": (
-        modal({"type": "markdown", "text": "x"}),
-        "/view/blocks/0/type",
-        "unsupported type: markdown",
-    ),
-    "a block_id twice": (
-        modal(section(block_id="a"), section(block_id="a")),
-        "/view/blocks/1/block_id",
-        '`block_id` "a" already exists',
-    ),
-}
-
-
-def told(error: SlackApiError) -> list[str]:
-    messages: list[str] = error.response["response_metadata"]["messages"]
-    return messages
-
 
 @pytest.mark.parametrize("fault", WRONG_BLOCKS)
 async def test_a_message_with_one_fault_is_refused(
@@ -374,25 +269,6 @@ async def test_a_message_with_one_fault_is_refused(
     assert f"[ERROR] {words} [json-pointer:{pointer}]" in told(refused.value)
     assert refused.value.response["errors"] == [f"{words} [json-pointer:{pointer}]"]
     assert sandbox.messages("ops") == []
-
-
-@pytest.mark.parametrize("fault", WRONG_VIEWS)
-async def test_a_modal_with_one_fault_is_refused(
-    client: AsyncWebClient, sandbox: Sandbox, fault: str
-) -> None:
-    """The code is invalid_arguments, the pointer shows the fault, and the trigger is not used up."""
-    view, pointer, words = WRONG_VIEWS[fault]
-    trigger_id = sandbox.triggers.give("U00000SRE1")
-
-    with pytest.raises(SlackApiError) as refused:
-        await client.views_open(trigger_id=trigger_id, view=view)
-
-    assert refused.value.response["error"] == "invalid_arguments"
-    assert told(refused.value) == [
-        "[ERROR] failed to match all allowed schemas [json-pointer:/view]",
-        f"[ERROR] {words} [json-pointer:{pointer}]",
-    ]
-    assert (await client.views_open(trigger_id=trigger_id, view=modal()))["ok"]
 
 
 async def test_a_flaw_in_text_names_the_text_object_first(client: AsyncWebClient) -> None:
@@ -449,132 +325,3 @@ async def test_a_message_that_cannot_be_posted_is_refused(client: AsyncWebClient
         await client.api_call("chat.postMessage", json={"channel": "C000000OPS", **arguments})
 
     assert refused.value.response["error"] == code
-
-
-LARGEST: dict[str, list[Json]] = {
-    "50 blocks": [{"type": "divider"}] * 50,
-    "text": [section(text=mrkdwn("x" * 3000))],
-    "fields": [{"type": "section", "fields": [plain("x" * 1000)] * 10}],
-    "a field": [section(fields=[plain("x" * 2000)])],
-    "a header": [{"type": "header", "text": plain("x" * 150)}],
-    "a context": [{"type": "context", "elements": [mrkdwn()] * 10}],
-    "buttons": [
-        actions(*(button(action_id=str(i), text=plain("x" * 75), value="x" * 2000) for i in range(25)))
-    ],
-    "a confirm dialog": [
-        actions(
-            button(
-                confirm={
-                    "title": plain("x" * 100),
-                    "text": mrkdwn("x" * 300),
-                    "confirm": plain("x" * 30),
-                    "deny": plain("x" * 30),
-                    "style": "danger",
-                }
-            )
-        )
-    ],
-    "options": [
-        section(
-            accessory=select(
-                options=[{"text": plain("x" * 75), "value": f"{i:0150}"} for i in range(100)],
-                placeholder=plain("x" * 150),
-            )
-        )
-    ],
-    "a table": [table(100, 20)],
-    "markdown": [{"type": "markdown", "text": "x" * 12_000}],
-    "all text": [section(text=mrkdwn("x" * 2500))] * 5
-    + [section(text=mrkdwn("x" * (13_297 - 12_500 - 5 * 125)))],
-    "rich text": [
-        rich(
-            {
-                "type": "rich_text_section",
-                "elements": [{"type": "text", "text": "x", "style": {"bold": True}}],
-            },
-            {
-                "type": "rich_text_list",
-                "style": "ordered",
-                "indent": 8,
-                "elements": [
-                    {"type": "rich_text_section", "elements": [{"type": "user", "user_id": "U00000SRE1"}]}
-                ],
-            },
-            {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": "x"}]},
-            {"type": "rich_text_quote", "elements": [{"type": "link", "url": "https://example.com"}]},
-        )
-    ],
-    "every accessory": [
-        section(accessory=element)
-        for element in (
-            button(),
-            {"type": "image", "image_url": "https://example.com/a.png", "alt_text": "x"},
-            {"type": "overflow", "action_id": "more", "options": [option(i) for i in range(5)]},
-            {"type": "checkboxes", "options": [option(i) for i in range(10)]},
-            {"type": "radio_buttons", "options": [option(i) for i in range(10)]},
-            {"type": "datepicker", "initial_date": "2026-11-21"},
-            {"type": "timepicker", "initial_time": "09:00"},
-            {"type": "users_select", "initial_user": "U00000SRE1"},
-            {"type": "external_select", "min_query_length": 0},
-            {"type": "multi_static_select", "options": [option()], "max_selected_items": 1},
-            {"type": "conversations_select", "filter": {"include": ["public"]}},
-        )
-    ],
-}
-
-
-@pytest.mark.parametrize("what", LARGEST)
-async def test_a_message_at_its_limits_is_accepted(
-    client: AsyncWebClient, sandbox: Sandbox, what: str
-) -> None:
-    """What is exactly as large as allowed is posted as it was sent."""
-    await client.chat_postMessage(channel="C000000OPS", text="x", blocks=LARGEST[what])
-
-    (message,) = sandbox.messages("ops")
-    assert [block["type"] for block in message.blocks] == [block["type"] for block in LARGEST[what]]
-
-
-async def test_one_character_above_the_sum_is_too_much(client: AsyncWebClient) -> None:
-    """The sum of all texts has an exact limit too."""
-    blocks = [*LARGEST["all text"][:-1], section(text=mrkdwn("x" * (13_297 - 12_500 - 5 * 125 + 1)))]
-
-    with pytest.raises(SlackApiError) as refused:
-        await client.chat_postMessage(channel="C000000OPS", text="x", blocks=blocks)
-
-    assert refused.value.response["error"] == "msg_blocks_too_long"
-
-
-async def test_a_modal_at_its_limits_is_accepted(client: AsyncWebClient, sandbox: Sandbox) -> None:
-    """A hundred inputs under titles of 24 characters."""
-    view = modal(
-        *(asked({**TEXT_INPUT, "min_length": 0, "max_length": 3000}) for _ in range(100)),
-        title=plain("x" * 24),
-        submit=plain("x" * 24),
-        close=plain("x" * 24),
-        private_metadata="x" * 3000,
-        callback_id="x" * 255,
-        external_id="x" * 255,
-    )
-
-    await client.views_open(trigger_id=sandbox.triggers.give("U00000SRE1"), view=view)
-
-    (shown,) = sandbox.views("sre1")
-    assert len(shown.definition["blocks"]) == 100
-
-
-async def test_a_view_above_250_kilobytes_is_refused(client: AsyncWebClient, sandbox: Sandbox) -> None:
-    """It has a code of its own."""
-    view = modal(*(section(text=mrkdwn("x" * 3000)) for _ in range(84)))
-
-    with pytest.raises(SlackApiError) as refused:
-        await client.views_open(trigger_id=sandbox.triggers.give("U00000SRE1"), view=view)
-
-    assert refused.value.response["error"] == "view_too_large"
-
-
-async def test_a_modal_is_not_published_as_home(client: AsyncWebClient) -> None:
-    """A view of the other kind is refused at its type."""
-    with pytest.raises(SlackApiError) as refused:
-        await client.views_publish(user_id="U00000SRE1", view=modal())
-
-    assert "[ERROR] unsupported type: modal [json-pointer:/view/type]" in told(refused.value)

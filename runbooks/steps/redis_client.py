@@ -1,0 +1,85 @@
+"""One step's connection to a Redis server, and its refusals in words."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from runbooks.errors import StepError
+from runbooks.scrub import Scrubber
+from runbooks.steps.units import show
+from runbooks.targets import RedisTarget
+from runbooks.visible import one_line
+
+_LABELS: tuple[tuple[type[BaseException], str, str], ...] = (
+    (NoPermissionError, "not permitted", "give the login what it lacks: ACL SETUSER name +ping +info"),
+    (AuthenticationError, "login refused", "check user and password in the target's url"),
+    (ssl.SSLError, "TLS failed", "check the server's certificate"),
+    (ConnectionRefusedError, "nothing listens there", "is Redis running?"),
+    (FileNotFoundError, "no socket there", "is Redis running?"),
+    (socket.gaierror, "the host name is not known", "check it, and DNS"),
+    (RedisTimeoutError, "no answer", "the network, a firewall, or a server that hangs"),
+)
+
+
+class RedisRefused(StepError):
+    """Redis did not answer, or refused. `permission`: the login may not run the command."""
+
+    def __init__(self, text: str, *, permission: bool = False) -> None:
+        self.permission = permission
+        super().__init__(text)
+
+
+@asynccontextmanager
+async def connected(target: RedisTarget, seconds: float) -> AsyncIterator[Redis]:
+    """A client for one step, with its own connection: it costs Redis next to nothing, and no step waits for
+    another. Raises RedisRefused for whatever goes wrong with it, in at most that many seconds."""
+    try:
+        client = Redis.from_url(
+            target.url.get_secret_value(),
+            decode_responses=True,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            retry=Retry(NoBackoff(), 0),  # a retry would hide how long it took
+            protocol=2,  # understood by every Redis, and by the proxies before them
+            driver_info=None,  # telling Redis who we are would need a permission
+        )
+        # The url's options are looked at no sooner.
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+    except (TypeError, ValueError) as error:
+        raise StepError(f"the url of {target.where()} has an option that is not known: {error}") from error
+    try:
+        async with asyncio.timeout(seconds), client:
+            yield client
+    except TimeoutError as error:
+        raise RedisRefused(f"{target.where()}: no answer within {show(seconds, 's')}") from error
+    except RedisError as error:
+        raise _refused(error, target) from error
+
+
+def _refused(error: RedisError, target: RedisTarget) -> RedisRefused:
+    causes = tuple(_causes(error))
+    for kind, label, advice in _LABELS:
+        for cause in causes:
+            if isinstance(cause, kind):
+                words = f"{label}: {_words(cause, target)} ({advice})"
+                return RedisRefused(f"{target.where()}: {words}", permission=kind is NoPermissionError)
+    return RedisRefused(f"{target.where()}: {_words(error, target)}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was raised from: the library wraps refusals as lost connections."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _words(error: BaseException, target: RedisTarget) -> str:
+    return one_line(Scrubber(target.secrets())(str(error)))
