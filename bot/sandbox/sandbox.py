@@ -35,7 +35,8 @@ class Sandbox:
         self.server = Server(self.workspace, self.api, self.sockets, self.response_urls, self.faults)
         self.deliverer = Deliverer(self.workspace, self.sockets)
         self._payloads = Payloads(self.workspace, self.triggers, self.response_urls)
-        Page(self).add_to(self.server.app)
+        self.page = Page(self)
+        self.page.add_to(self.server.app)
 
     @classmethod
     @asynccontextmanager

@@ -39,8 +39,8 @@ class Site:
         return web.Response(status=self.status, text=self.body)
 
 
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
+@asynccontextmanager
+async def serve_site() -> AsyncIterator[Site]:
     """A real web service on loopback."""
     site = Site()
     application = web.Application()
@@ -49,8 +49,17 @@ async def site() -> AsyncIterator[Site]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     site.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield site
-    await runner.cleanup()
+    try:
+        yield site
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    """A real web service on loopback."""
+    async with serve_site() as site:
+        yield site
 
 
 @dataclass
@@ -93,7 +102,12 @@ class Workplace:
 
 @pytest.fixture
 def workplace(sandbox: Sandbox, site: Site, tmp_path: Path, database_url: str) -> Workplace:
-    """Maint as a small team sets it up: a web service, this host, and three roles. On both databases."""
+    """Maint as a small team sets it up: a web service and three roles. On both databases."""
+    return set_up(sandbox, site, tmp_path, database_url)
+
+
+def set_up(sandbox: Sandbox, site: Site, tmp_path: Path, database_url: str) -> Workplace:
+    """A Maint of its own in that folder."""
     settings: dict[str, object] = {
         "slack": {"channels": {"ops": OPS, "alerts": ALERTS}},
         "database": database_url,

@@ -24,14 +24,14 @@ class Page:
         self._workspace = sandbox.workspace
         self._run = uuid.uuid4().hex
         self._read: Read = {}
-        self._streams = Streams(sandbox.workspace.feed, self._run)
+        self.streams = Streams(sandbox.workspace.feed, self._run)
         self._actions = Actions(sandbox, self._read)
 
     def add_to(self, app: web.Application) -> None:
         """Adds the routes. Only they have the page's guard: an app that speaks to Slack is no browser."""
         page = web.Application(middlewares=[guard])
         page.on_response_prepare.append(add_headers)
-        page.on_shutdown.append(self._streams.close)
+        page.on_shutdown.append(self._close)
         page.add_routes(
             [
                 web.get("/state", self._state),
@@ -43,6 +43,9 @@ class Page:
         )
         app.add_subapp("/page/", page)
         app.add_routes([web.get("/", _index), web.get("/archives/{channel}/{ts}", _to_message)])
+
+    async def _close(self, _: web.Application) -> None:
+        await self.streams.close()  # an open page must not hold the server up
 
     def _sight(self, request: web.Request) -> Sight:
         return Sight(self._workspace, member_of(self._workspace, request.query.get("as", "")), self._read)
@@ -58,7 +61,7 @@ class Page:
         if not after.isdecimal():
             raise bad("`after` must be a number")
         sight = self._sight(request)
-        return await self._streams.serve(request, sight, request.query.get("run", ""), int(after))
+        return await self.streams.serve(request, sight, request.query.get("run", ""), int(after))
 
 
 async def _index(request: web.Request) -> web.StreamResponse:

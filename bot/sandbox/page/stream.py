@@ -47,7 +47,7 @@ class Streams:
                 if (seen := sight.change(change)) is not None:
                     await socket.send_json({**seen, "number": change.number})
 
-    async def close(self, _: web.Application) -> None:
-        """For `on_shutdown`: an open page must not hold the server up."""
+    async def close(self) -> None:
+        """Ends every stream; a page that still can connects again."""
         for socket in list(self._open):
             await socket.close(code=WSCloseCode.GOING_AWAY)

@@ -6,6 +6,7 @@
  */
 
 const LINK = /^(https?:\/\/|mailto:)/i;
+const BARE = /^https?:\/\/[^\s<>|`*~]{1,3000}/i;
 const MARKS = { "*": "bold", _: "italic", "~": "strike" };
 const EMOJI = /^:([a-z0-9_'+-]{1,64})(?:::skin-tone-[2-6])?:/;
 const REFERENCE = /^<([^<>\n]{1,3000})>/;
@@ -88,6 +89,9 @@ function match(rest, before, within) {
       const found = EMOJI.exec(rest);
       return found && { node: { type: "emoji", name: found[1] }, length: found[0].length };
     }
+    case "h":
+    case "H":
+      return bare(rest, before);
     case "*":
     case "_":
     case "~":
@@ -95,6 +99,13 @@ function match(rest, before, within) {
     default:
       return null;
   }
+}
+
+/** An address that stands in a text as it is, without the full stop that ends the sentence. */
+function bare(rest, before) {
+  const found = before === undefined || /[\s(]/.test(before) ? BARE.exec(rest) : null;
+  const url = found?.[0].replace(/(?:[.,;:!?)'"]|&[lg]t;)+$/, "");
+  return url && /^https?:\/\/./i.test(url) ? { node: { type: "link", url: unescape(url), text: unescape(url) }, length: url.length } : null;
 }
 
 /** `*bold*`: at a word's edge on both sides, nothing but text at its edges, on one line. */
