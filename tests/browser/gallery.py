@@ -34,7 +34,12 @@ SELECTS: list[Block] = [
             {"label": plain("Cold"), "options": [option("Cyan")]},
         ],
     },
-    {"type": "external_select", "action_id": "external", "placeholder": plain("A service"), "min_query_length": 1},
+    {
+        "type": "external_select",
+        "action_id": "external",
+        "placeholder": plain("A service"),
+        "min_query_length": 1,
+    },
     {"type": "users_select", "action_id": "users", "placeholder": plain("Somebody")},
     {"type": "channels_select", "action_id": "channels", "placeholder": plain("A channel")},
     {"type": "conversations_select", "action_id": "conversations", "placeholder": plain("A conversation")},
@@ -92,7 +97,12 @@ MESSAGE: list[Block] = [
         "type": "section",
         "text": {"type": "mrkdwn", "text": "A *section* with `fields`\n&gt; and a quote"},
         "fields": [{"type": "mrkdwn", "text": "*Left*\n1"}, {"type": "mrkdwn", "text": "*Right*\n2"}],
-        "accessory": {"type": "button", "action_id": "open", "text": plain("Open"), "url": "https://x.example"},
+        "accessory": {
+            "type": "button",
+            "action_id": "open",
+            "text": plain("Open"),
+            "url": "https://x.example",
+        },
     },
     {
         "type": "section",
@@ -120,7 +130,13 @@ MESSAGE: list[Block] = [
         "type": "actions",
         "block_id": "buttons",
         "elements": [
-            {"type": "button", "action_id": "approve", "text": plain("Approve"), "style": "primary", "value": "1"},
+            {
+                "type": "button",
+                "action_id": "approve",
+                "text": plain("Approve"),
+                "style": "primary",
+                "value": "1",
+            },
             {
                 "type": "button",
                 "action_id": "restart",
@@ -145,7 +161,12 @@ MESSAGE: list[Block] = [
         "type": "actions",
         "block_id": "boxes",
         "elements": [
-            {"type": "checkboxes", "action_id": "checks", "options": COLOURS, "initial_options": [COLOURS[1]]},
+            {
+                "type": "checkboxes",
+                "action_id": "checks",
+                "options": COLOURS,
+                "initial_options": [COLOURS[1]],
+            },
             {"type": "radio_buttons", "action_id": "radios", "options": COLOURS},
         ],
     },
@@ -161,10 +182,16 @@ MESSAGE: list[Block] = [
         "column_settings": [{"align": "left"}, {"align": "right"}],
         "rows": [
             [{"type": "raw_text", "text": "Check"}, {"type": "raw_text", "text": "Value"}],
-            [{"type": "raw_text", "text": "latency"}, {"type": "raw_number", "value": 41.5, "text": "41.5 ms"}],
+            [
+                {"type": "raw_text", "text": "latency"},
+                {"type": "raw_number", "value": 41.5, "text": "41.5 ms"},
+            ],
         ],
     },
-    {"type": "markdown", "text": "## Marked down\n\n- **one** of\n- `two`\n\n| a | b |\n|---|--:|\n| 1 | 2 |"},
+    {
+        "type": "markdown",
+        "text": "## Marked down\n\n- **one** of\n- `two`\n\n| a | b |\n|---|--:|\n| 1 | 2 |",
+    },
     {"type": "file", "external_id": "ABC", "source": "remote"},
     {
         "type": "context_actions",
@@ -207,17 +234,28 @@ VIEW: Block = {
     "close": plain("Cancel"),
     "blocks": [
         {"type": "section", "text": {"type": "mrkdwn", "text": "Fill it *in*."}},
-        field("name", "Name", {"type": "plain_text_input", "action_id": "a", "min_length": 3}, hint=plain("A hint")),
-        field("text", "Text", {"type": "plain_text_input", "action_id": "a", "multiline": True}, optional=True),
+        field(
+            "name",
+            "Name",
+            {"type": "plain_text_input", "action_id": "a", "min_length": 3},
+            hint=plain("A hint"),
+        ),
+        field(
+            "text", "Text", {"type": "plain_text_input", "action_id": "a", "multiline": True}, optional=True
+        ),
         field("mail", "Mail", {"type": "email_text_input", "action_id": "a"}),
         field(
-            "count", "Count", {"type": "number_input", "action_id": "a", "is_decimal_allowed": False, "max_value": "9"}
+            "count",
+            "Count",
+            {"type": "number_input", "action_id": "a", "is_decimal_allowed": False, "max_value": "9"},
         ),
         field("url", "Address", {"type": "url_text_input", "action_id": "a"}, optional=True),
         field("day", "Day", {"type": "datepicker", "action_id": "a"}, optional=True),
         field("hour", "Hour", {"type": "timepicker", "action_id": "a"}, optional=True),
         field("colour", "Colour", {"type": "static_select", "action_id": "a", "options": COLOURS}),
-        field("colours", "Colours", {"type": "checkboxes", "action_id": "a", "options": COLOURS}, optional=True),
+        field(
+            "colours", "Colours", {"type": "checkboxes", "action_id": "a", "options": COLOURS}, optional=True
+        ),
         field("one", "One", {"type": "radio_buttons", "action_id": "a", "options": COLOURS}, optional=True),
         field("who", "Who", {"type": "multi_users_select", "action_id": "a"}, optional=True),
         field("rich", "Rich", {"type": "rich_text_input", "action_id": "a"}, optional=True),

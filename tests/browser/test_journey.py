@@ -168,7 +168,7 @@ async def test_a_phone_needs_no_scrolling_sideways(open_page: Open, workplace: W
 async def test_a_channel_with_something_new_is_marked_until_it_is_read(
     open_page: Open, sandbox: Sandbox
 ) -> None:
-    """The mark is there after a reload, goes when the channel is opened, and is gone in another browser too."""
+    """The mark is there after a reload, goes when the channel is opened, and is gone elsewhere too."""
     page = await open_page()
     await sandbox.say("sre1", "alerts", "look here")
     mark = page.locator("#side a[data-channel=C0000ALERTS] .count")

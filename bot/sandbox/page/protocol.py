@@ -33,8 +33,8 @@ def line_of(workspace: Workspace, change: Change) -> dict[str, Any] | None:
         found = _protocol(change.subject.what, change.subject.data)
     else:
         return None
-    found["data"] = _without_secrets(found["data"], workspace.signing_secret)
-    return {"number": change.number, "time": change.time, **found}
+    shown: dict[str, Any] = _without_secrets(found, workspace.signing_secret)
+    return {"number": change.number, "time": change.time, **shown}
 
 
 def _protocol(what: str, data: Any) -> dict[str, Any]:

@@ -86,7 +86,7 @@ function match(rest, before, within) {
       return node && { node, length: found[0].length };
     }
     case ":": {
-      const found = EMOJI.exec(rest);
+      const found = /\w/.test(before ?? "") ? null : EMOJI.exec(rest); // 10:30:00 is a time
       return found && { node: { type: "emoji", name: found[1] }, length: found[0].length };
     }
     case "h":
