@@ -45,3 +45,7 @@ format: .venv/.ready ## Format the code
 .PHONY: bench
 bench: .venv/.ready ## Measure against the named limits, and print a table
 	.venv/bin/python -m benchmarks
+
+.PHONY: screenshots
+screenshots: .venv/.ready ## Make the pictures in docs/images anew (needs chromium)
+	.venv/bin/python -m tests.browser.screenshots

@@ -116,8 +116,10 @@ def run_redis(folder: Path, *options: str) -> Iterator[str]:
             if _listens(path):
                 break
             time.sleep(0.02)
-        yield f"unix://{path}"
-        process.terminate()
+        try:
+            yield f"unix://{path}"
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="session")

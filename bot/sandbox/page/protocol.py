@@ -59,6 +59,9 @@ def _protocol(what: str, data: Any) -> dict[str, Any]:
             "data": data,
             "failed": failed,
         }
+    if what == "acknowledgement":
+        said = "with an answer" if data.get("payload") else "empty"
+        return {"what": what, "to": "slack", "title": f"{said}, of {data['envelope_id'][:8]}", "data": data}
     return {"what": what, "to": "slack", "title": what.replace("_", " "), "data": data}
 
 
