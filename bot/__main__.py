@@ -11,6 +11,7 @@ import click
 from bot import __version__
 from commands import COMMANDS
 from commands.command import Command
+from commands.words import counted
 from runbooks.errors import ConfigError, MaintError
 
 #: Exit codes: 2 is for what was typed or configured wrongly, 1 for what could not be done.
@@ -39,8 +40,7 @@ class MaintGroup(click.Group):
         except ConfigError as error:
             for fault in error.faults:
                 click.echo(str(fault), err=True)
-            count = len(error.faults)
-            click.echo(f"{count} fault{'s' if count > 1 else ''}. Nothing was started.", err=True)
+            click.echo(f"{counted(len(error.faults), 'fault')}. Nothing was started.", err=True)
             ctx.exit(EXIT_WRONG)
         except MaintError as error:
             click.echo(f"maint: {error}", err=True)
@@ -99,8 +99,8 @@ def check(config: Path) -> None:
     loaded = load_settings(config, os.environ)
     settings = loaded.settings
     click.echo(
-        f"{config}: fine. {len(settings.targets)} targets, {len(settings.roles)} roles, "
-        f"{len(loaded.runbooks)} runbooks."
+        f"{config}: fine. {counted(len(settings.targets), 'target')}, "
+        f"{counted(len(settings.roles), 'role')}, {counted(len(loaded.runbooks), 'runbook')}."
     )
 
 
