@@ -14,6 +14,8 @@ from runbooks.steps.units import show
 from runbooks.targets import TargetBase
 
 RUNBOOK = "health"
+#: Rows on a card that is still being worked on; it is drawn often, and the final one has them all.
+MOST_UNDER_WAY = 10
 #: A change against the median that is worth a word.
 NOTEWORTHY = 0.2
 
@@ -85,7 +87,7 @@ def under_way(runbook: Runbook, items: list[Item], results: list[Result]) -> Rep
         key=lambda result: -SEVERITY.index(result.status),
     )
     if troubles:
-        elements.append(Rows(tuple(row(result) for result in troubles)))
+        elements.append(Rows(tuple(row(result) for result in troubles[:MOST_UNDER_WAY])))
     return Reply(
         title=f"{runbook.title}: checking",
         fallback=f"{runbook.title}: checking {names}, {count}",
