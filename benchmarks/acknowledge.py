@@ -2,7 +2,8 @@
 
 Every user types again as soon as the last command is acknowledged. Maint does its work meanwhile: it
 identifies, authorises, records and answers. The rate limit of a person is lifted for it; what is more than
-the queue takes is acknowledged with the word to try again, and counted.
+the queue takes is acknowledged with the word to try again, and counted. Nobody types like that; so there are also
+also 64 users who take half a second's breath between two commands, of whom nobody may be put off.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from benchmarks.processes import Bot, bare, maint
 from bot.sandbox import Sandbox
 
 USERS = (1, 16, 64)
+#: The key of the round with a breath between commands (seconds).
+BREATHING, BREATHING_USERS, BREATH = 0, 64, 0.5
 SECONDS = 3.0
 ROUNDS = 2
 NO_LIMIT = {"limits": {"commands_per_minute": 10_000_000}}
@@ -31,24 +34,26 @@ class Load:
     put_off: int = 0
 
 
-async def load(sandbox: Sandbox, users: int) -> Load:
-    """That many users for some seconds."""
+async def load(sandbox: Sandbox, users: int, breath: float = 0.0) -> Load:
+    """That many users for some seconds, each with so many seconds between two commands."""
     seen = Load()
     end = time.perf_counter() + SECONDS
     # The sandbox keeps all that was ever said: collecting garbage there would stop everybody's clock.
     gc.collect()
     gc.disable()
 
-    async def user() -> None:
+    async def user(number: int) -> None:
+        await asyncio.sleep(breath * number / users)
         while time.perf_counter() < end:
             delivery = await sandbox.slash("admin", "ops", "/maint help")
             if not delivery.acked:
                 raise RuntimeError(f"not acknowledged: {delivery.error}")
             seen.took.append(delivery.seconds * 1000)
             seen.put_off += bool(delivery.answer)
+            await asyncio.sleep(breath)
 
     begun = time.perf_counter()
-    await asyncio.gather(*(user() for _ in range(users)))
+    await asyncio.gather(*(user(number) for number in range(users)))
     seen.rate = len(seen.took) / (time.perf_counter() - begun)
     gc.enable()
     return seen
@@ -60,6 +65,7 @@ async def _round(sandbox: Sandbox, bot: Bot) -> dict[int, Load]:
     for users in USERS:
         results[users] = await load(sandbox, users)
         await _settle(bot)
+    results[BREATHING] = await load(sandbox, BREATHING_USERS, BREATH)
     return results
 
 
@@ -104,7 +110,13 @@ async def measure() -> list[Figure]:
             ),
             Figure(what=f"p99, {who}", value=percentile(our.took, 99), unit="ms", limit=limit),
         ]
-    return figures
+    calm = ours[BREATHING]
+    who = f"{BREATHING_USERS} users, {BREATH:g} s apart"
+    return [
+        *figures,
+        Figure(what=f"put off, {who}", value=100 * calm.put_off / len(calm.took), unit="%", limit=0),
+        Figure(what=f"p99, {who}", value=percentile(calm.took, 99), unit="ms", limit=100),
+    ]
 
 
 def _keep_best(best: dict[int, Load], found: dict[int, Load]) -> None:
