@@ -45,3 +45,7 @@ format: .venv/.ready ## Format the code
 .PHONY: bench
 bench: .venv/.ready ## Measure against the named limits, and print a table
 	.venv/bin/python -m benchmarks
+
+.PHONY: sbom
+sbom: .venv/.ready ## Write what an installation consists of, as CycloneDX, to sbom.json
+	$(UV) export --quiet --locked --all-extras --no-dev --format cyclonedx1.5 --output-file sbom.json

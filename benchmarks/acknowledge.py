@@ -2,8 +2,8 @@
 
 Every user types again as soon as the last command is acknowledged. Maint does its work meanwhile: it
 identifies, authorises, records and answers. The rate limit of a person is lifted for it; what is more than
-the queue takes is acknowledged with the word to try again, and counted. Nobody types like that; so there are also
-also 64 users who take half a second's breath between two commands, of whom nobody may be put off.
+the queue takes is acknowledged with the word to try again, and counted. Nobody types like that; so there
+are also 64 users who take half a second's breath between two commands, of whom nobody may be put off.
 """
 
 import asyncio

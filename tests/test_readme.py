@@ -13,7 +13,7 @@ from commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PAGES = [README, *(page.read_text() for page in (ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
 def shell_lines() -> list[str]:
@@ -52,14 +52,13 @@ def test_the_table_of_commands_is_complete() -> None:
 
 def test_every_link_leads_somewhere() -> None:
     """Links and pictures in the README and in docs/ point to files that are there."""
-    missing = []
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "CONTRIBUTING.md"]:
-        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
-            if (
-                not target.startswith(("http://", "https://", "mailto:"))
-                and not (page.parent / target).exists()
-            ):
-                missing.append(f"{page.relative_to(ROOT)}: {target}")
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    links = [(page, link) for page in pages for link in LINK.findall(page.read_text())]
+    missing = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page, link in links
+        if "://" not in link and not (page.parent / link).exists()
+    ]
 
     assert missing == []
 
