@@ -7,6 +7,8 @@ SHELL := /bin/bash
 UV := $(shell command -v uv || echo .uv/bin/uv)
 PYTEST_WORKERS ?= 2
 export UV_PYTHON_DOWNLOADS ?= never
+# Where the system knows certificates, a company's own proxy is among them; uv's own list has it not.
+export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 
 .uv/bin/uv:
 	python3 -m pip install --quiet --disable-pip-version-check --target .uv 'uv>=0.8'
