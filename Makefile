@@ -28,6 +28,10 @@ setup: .venv/.ready ## Install everything into .venv
 run: .venv/.ready ## Start the bot from maint.yaml
 	.venv/bin/maint serve
 
+.PHONY: demo
+demo: .venv/.ready ## Try Maint in the browser, without a Slack workspace
+	.venv/bin/maint demo --with-services
+
 .PHONY: test
 test: lint ## Check and test everything, as CI does
 	.venv/bin/pytest -n $(PYTEST_WORKERS)

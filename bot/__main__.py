@@ -123,6 +123,26 @@ def serve(config: Path) -> None:
     sys.exit(asyncio.run(run(config, os.environ)))
 
 
+@main.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="The workspace's port; without it 8765, or a free one."
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the files here, to be started again; without it they are removed at the end.",
+)
+@click.option("--with-services", is_flag=True, help="Give the shop a PostgreSQL and a Redis of its own.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def demo(port: int | None, folder: Path | None, with_services: bool, no_browser: bool) -> None:
+    """Try Maint in the browser: a Slack workspace on this machine, and a shop to look after."""
+    from bot.demo.demo import Options
+    from bot.demo.demo import demo as run
+
+    options = Options(port=port, folder=folder, with_services=with_services, browser=not no_browser)
+    sys.exit(asyncio.run(run(options)))
+
+
 def _at_terminal(command: Command) -> click.Command:
     """A command of the registry as a sub-command here."""
 
