@@ -75,7 +75,7 @@ class Workplace:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Server]:
         """Maint, in this process, from ready to stopped."""
-        loaded = load_settings(self.write(), self.environment)
+        loaded = await asyncio.to_thread(load_settings, self.write(), self.environment)
         credentials = slack_credentials(self.environment, loaded.settings.slack.mode)
         async with Server(loaded, credentials) as server:
             if loaded.settings.slack.mode == "http":
