@@ -132,6 +132,8 @@ def _postgres_arguments(url: URL) -> dict[str, Any]:
     own = url.query.get("options", "")
     defaults = {
         "application_name": "maint",
+        # Whatever the database's own encoding is: an SQL_ASCII one would give us bytes.
+        "client_encoding": "utf8",
         "connect_timeout": CONNECT_TIMEOUT,
         # A network that swallows packets is noticed in 25 s, not in hours.
         "keepalives_idle": 10,
