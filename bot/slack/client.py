@@ -20,6 +20,8 @@ from runbooks.errors import SlackError
 #: Seconds that one call may take, all in. Slack answers within one; a stuck call must not hold a card up.
 TIMEOUT = aiohttp.ClientTimeout(total=20, connect=5)
 
+#: How often a call is repeated, with a growing pause or the one that Slack asks for.
+ATTEMPTS = 3
 #: Calls that would do the same thing twice when repeated after an answer was lost.
 _NOT_REPEATABLE = (
     "chat.postMessage",
@@ -69,9 +71,9 @@ class _ServerErrors(AsyncServerErrorRetryHandler):
 
 def _handlers() -> list[AsyncRetryHandler]:
     return [
-        _ConnectionErrors(max_retry_count=3),
-        AsyncRateLimitErrorRetryHandler(max_retry_count=3),
-        _ServerErrors(max_retry_count=3),
+        _ConnectionErrors(max_retry_count=ATTEMPTS),
+        AsyncRateLimitErrorRetryHandler(max_retry_count=ATTEMPTS),
+        _ServerErrors(max_retry_count=ATTEMPTS),
     ]
 
 
