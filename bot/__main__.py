@@ -140,7 +140,7 @@ def demo(port: int | None, folder: Path | None, with_services: bool, no_browser:
     from bot.demo.demo import demo as run
 
     options = Options(port=port, folder=folder, with_services=with_services, browser=not no_browser)
-    sys.exit(asyncio.run(run(options)))
+    sys.exit(asyncio.run(run(options, click.echo)))
 
 
 def _at_terminal(command: Command) -> click.Command:

@@ -8,12 +8,10 @@ import sys
 import tempfile
 import threading
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import click
 
 from bot.app import Server, load
 from bot.demo.services import Services, run_services
@@ -59,8 +57,8 @@ class Running:
         return self.sandbox.workspace.base_url
 
 
-async def demo(options: Options) -> int:
-    """Runs until Ctrl-C, SIGTERM or SIGHUP. Raises MaintError for what keeps it from starting."""
+async def demo(options: Options, say: Callable[[str], object]) -> int:
+    """Runs until Ctrl-C, SIGTERM or SIGHUP, and says where it is. Raises MaintError when it cannot start."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -68,7 +66,7 @@ async def demo(options: Options) -> int:
     workspace = Workspace()
     tokens = (workspace.bot_token, workspace.app_token, workspace.signing_secret)
     set_up_logs(Scrubber(tokens), "console", "warning")
-    work = asyncio.create_task(_stay(options, workspace))
+    work = asyncio.create_task(_stay(options, workspace, say))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -79,13 +77,13 @@ async def demo(options: Options) -> int:
     return 0
 
 
-async def _stay(options: Options, workspace: Workspace) -> None:
-    click.echo("Starting the workspace, the shop and Maint …", err=True)
+async def _stay(options: Options, workspace: Workspace, say: Callable[[str], object]) -> None:
+    say("Starting the workspace, the shop and Maint …")
     async with running(options, workspace) as up:
-        click.echo(f"Maint waits for you in a Slack workspace on this machine: {up.address}")
+        say(f"Maint waits for you in a Slack workspace on this machine: {up.address}")
         if options.folder:
-            click.echo(f"Its files stay in {up.folder}", err=True)
-        click.echo("Ctrl-C ends everything.", err=True)
+            say(f"Its files stay in {up.folder}")
+        say("Ctrl-C ends everything.")
         if options.browser:
             _open_browser(up.address)
         await asyncio.Event().wait()

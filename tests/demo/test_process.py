@@ -39,8 +39,8 @@ async def address(process: Process) -> str:
     """What it prints once it is up."""
     assert process.stdout is not None
     async with asyncio.timeout(40):
-        found = ADDRESS.search(await process.stdout.readline())
-    assert found, "the demo ended before it printed its address"
+        while not (found := ADDRESS.search(line := await process.stdout.readline())):
+            assert line, "the demo ended before it printed its address"
     return found[0].decode()
 
 
