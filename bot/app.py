@@ -258,5 +258,7 @@ class Server:
                 await records.prune()
             except MaintError as error:
                 log.warning("maint.tidy.failed", error=str(error))
+            except Exception:
+                log.exception("maint.tidy.crashed")  # the next round may do better
             age = CARD_AGE
             await asyncio.sleep(TIDY_INTERVAL)

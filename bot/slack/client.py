@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 import aiohttp
+from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.async_handler import AsyncRetryHandler
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
@@ -75,6 +76,26 @@ def _handlers() -> list[AsyncRetryHandler]:
         AsyncRateLimitErrorRetryHandler(max_retry_count=ATTEMPTS),
         _ServerErrors(max_retry_count=ATTEMPTS),
     ]
+
+
+def error_code(error: SlackApiError) -> str:
+    """Slack's word for what went wrong; empty when a proxy or a failing server answered in its place."""
+    data = getattr(error.response, "data", error.response)
+    return str(data.get("error") or "") if isinstance(data, dict) else ""
+
+
+def http_status(error: SlackApiError) -> int:
+    """The status of the answer. The SDK gives its own response, or aiohttp's when the body was no JSON."""
+    status: int = getattr(error.response, "status_code", 0) or getattr(error.response, "status", 200)
+    return status
+
+
+def token_refused(name: str, error: SlackApiError, advice: str) -> SlackError:
+    """What to say of a token that Slack did not take; `advice` is where the right one is found."""
+    code = error_code(error)
+    if not code:
+        return SlackError(f"Slack answered {http_status(error)} to {name}: it has trouble. Try again.")
+    return SlackError(f"Slack refused {name}: {code}. {advice}")
 
 
 class SlackClient:

@@ -15,7 +15,7 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from bot.slack.client import SlackClient
+from bot.slack.client import SlackClient, error_code, http_status
 from bot.slack.render import LISTING_LENGTH, blocks, clean, fallback, listing_blocks
 from bot.slack.throttle import Bucket
 from commands.reply import Listing, Note, Reply
@@ -75,18 +75,8 @@ class Gone(SlackError):
 def _is_doubtful(error: Exception) -> bool:
     """Whether the call may have taken effect although it failed."""
     if isinstance(error, SlackApiError):
-        return _http_status(error) >= 500 or _code(error) in _DOUBTFUL
+        return http_status(error) >= 500 or error_code(error) in _DOUBTFUL
     return not isinstance(error, aiohttp.ClientConnectorError)
-
-
-def _http_status(error: SlackApiError) -> int:
-    # The SDK gives its own response, or aiohttp's when the body was no JSON.
-    status: int = getattr(error.response, "status_code", 0) or getattr(error.response, "status", 200)
-    return status
-
-
-def _code(error: SlackApiError) -> str:
-    return str(error.response.get("error", "")) if hasattr(error.response, "get") else ""
 
 
 class Publisher:
@@ -228,12 +218,12 @@ class Publisher:
 
 def _as_slack_error(error: Exception) -> SlackError:
     if isinstance(error, SlackApiError):
-        code = _code(error)
+        code = error_code(error)
         if code in _NO_ENTRY:
             return NoEntry("Maint is not in that channel.")
         if code in _GONE:
             return Gone("The card was deleted.")
-        return SlackError(f"Slack refused: {code or 'no reason given'}")
+        return SlackError(f"Slack refused: {code}" if code else f"Slack answered {http_status(error)}.")
     return SlackError(f"Slack could not be reached: {type(error).__name__}")
 
 

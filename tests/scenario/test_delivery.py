@@ -169,7 +169,7 @@ async def test_a_card_is_mended_once_slack_is_back(
     records = await Records.open(str(workplace.settings["database"]))
     await records.add_card(Card(kind="command", correlation="c", channel=channel, ts=ts))
     await records.close()
-    sandbox.fault("chat.update", "server_error", times=2)
+    sandbox.fault("chat.update", "server_error", times=2, status=503)
     async with workplace.serving():
         await sandbox.wait_for(lambda: newest(sandbox, "Interrupted"), 10)
 
