@@ -7,6 +7,8 @@ SHELL := /bin/bash
 UV := $(shell command -v uv || echo .uv/bin/uv)
 PYTEST_WORKERS ?= 2
 export UV_PYTHON_DOWNLOADS ?= never
+# Where the system knows certificates, a company's own proxy is among them; uv's own list has it not.
+export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 
 .uv/bin/uv:
 	python3 -m pip install --quiet --disable-pip-version-check --target .uv 'uv>=0.8'
@@ -25,6 +27,10 @@ setup: .venv/.ready ## Install everything into .venv
 .PHONY: run
 run: .venv/.ready ## Start the bot from maint.yaml
 	.venv/bin/maint serve
+
+.PHONY: demo
+demo: .venv/.ready ## Try Maint in the browser, without a Slack workspace
+	.venv/bin/maint demo --with-services
 
 .PHONY: test
 test: lint ## Check and test everything, as CI does
@@ -49,3 +55,7 @@ bench: .venv/.ready ## Measure against the named limits, and print a table
 .PHONY: screenshots
 screenshots: .venv/.ready ## Make the pictures in docs/images anew (needs chromium)
 	.venv/bin/python -m tests.browser.screenshots
+
+.PHONY: sbom
+sbom: .venv/.ready ## Write what an installation consists of, as CycloneDX, to sbom.json
+	$(UV) export --quiet --locked --all-extras --no-dev --format cyclonedx1.5 --output-file sbom.json

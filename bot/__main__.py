@@ -11,6 +11,7 @@ import click
 from bot import __version__
 from commands import COMMANDS
 from commands.command import Command
+from commands.words import counted
 from runbooks.errors import ConfigError, MaintError
 
 #: Exit codes: 2 is for what was typed or configured wrongly, 1 for what could not be done.
@@ -39,8 +40,7 @@ class MaintGroup(click.Group):
         except ConfigError as error:
             for fault in error.faults:
                 click.echo(str(fault), err=True)
-            count = len(error.faults)
-            click.echo(f"{count} fault{'s' if count > 1 else ''}. Nothing was started.", err=True)
+            click.echo(f"{counted(len(error.faults), 'fault')}. Nothing was started.", err=True)
             ctx.exit(EXIT_WRONG)
         except MaintError as error:
             click.echo(f"maint: {error}", err=True)
@@ -99,8 +99,8 @@ def check(config: Path) -> None:
     loaded = load_settings(config, os.environ)
     settings = loaded.settings
     click.echo(
-        f"{config}: fine. {len(settings.targets)} targets, {len(settings.roles)} roles, "
-        f"{len(loaded.runbooks)} runbooks."
+        f"{config}: fine. {counted(len(settings.targets), 'target')}, "
+        f"{counted(len(settings.roles), 'role')}, {counted(len(loaded.runbooks), 'runbook')}."
     )
 
 
@@ -121,6 +121,26 @@ def serve(config: Path) -> None:
     from bot.app import serve as run
 
     sys.exit(asyncio.run(run(config, os.environ)))
+
+
+@main.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="The workspace's port; without it 8765, or a free one."
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the files here, to be started again; without it they are removed at the end.",
+)
+@click.option("--with-services", is_flag=True, help="Give the shop a PostgreSQL and a Redis of its own.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def demo(port: int | None, folder: Path | None, with_services: bool, no_browser: bool) -> None:
+    """Try Maint in the browser: a Slack workspace on this machine, and a shop to look after."""
+    from bot.demo.demo import Options
+    from bot.demo.demo import demo as run
+
+    options = Options(port=port, folder=folder, with_services=with_services, browser=not no_browser)
+    sys.exit(asyncio.run(run(options, click.echo)))
 
 
 def _at_terminal(command: Command) -> click.Command:

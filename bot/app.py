@@ -132,15 +132,21 @@ def migrate_database(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
         engine.dispose()
 
 
+async def load(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, SlackCredentials]:
+    """What a Server needs. Raises ConfigError."""
+    loaded = await asyncio.to_thread(load_settings, path, environ)
+    credentials = await asyncio.to_thread(slack_credentials, environ, loaded.settings.slack.mode)
+    loaded.scrub.add(*credentials.secrets())
+    return loaded, credentials
+
+
 async def serve(path: Path, environ: Mapping[str, str]) -> int:
     """Answers Slack until SIGTERM or SIGINT. Raises MaintError for what keeps it from starting."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loaded = await asyncio.to_thread(load_settings, path, environ)
-    credentials = slack_credentials(environ, loaded.settings.slack.mode)
-    loaded.scrub.add(*credentials.secrets())
+    loaded, credentials = await load(path, environ)
     set_up_logs(loaded.scrub, loaded.settings.log.format, loaded.settings.log.level)
     async with Server(loaded, credentials) as server:
         log.info("maint.ready", **server.facts())
@@ -252,5 +258,7 @@ class Server:
                 await records.prune()
             except MaintError as error:
                 log.warning("maint.tidy.failed", error=str(error))
+            except Exception:
+                log.exception("maint.tidy.crashed")  # the next round may do better
             age = CARD_AGE
             await asyncio.sleep(TIDY_INTERVAL)

@@ -171,7 +171,13 @@ def load_settings(
     assert runbooks is not None
     database = _absolute(override or settings.database_url(), path)
     settings = settings.model_copy(
-        update={"database": SecretStr(database), "runbooks": str(own) if own else None}
+        update={
+            "database": SecretStr(database),
+            "runbooks": str(own) if own else None,
+            "targets": {
+                name: target.rooted(path.parent.absolute()) for name, target in settings.targets.items()
+            },
+        }
     )
     secrets = [*document.secrets, *slack_secrets(environ), *_secrets(settings)]
     return Loaded(settings=settings, runbooks=runbooks, scrub=Scrubber(secrets))

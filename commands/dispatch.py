@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from commands.command import Command, Progress, Request, Services
-from commands.reply import Note, Paragraph, Reply
+from commands.reply import Note, Paragraph, Reply, scrubbed
 from commands.words import split_words
 from runbooks.errors import MaintError, RecordsError, Refused, UsageError
 from runbooks.nearest import nearest
@@ -41,7 +41,7 @@ def message(title: str, text: str) -> Reply:
 
 
 class Dispatcher:
-    """Takes requests from Slack and from the terminal alike."""
+    """Takes requests from Slack and from the terminal alike. No known secret is in what it returns."""
 
     def __init__(
         self,
@@ -70,7 +70,8 @@ class Dispatcher:
             outcome, answer = "denied", message("Not allowed", str(error))
         try:
             action = f"command.{admission.command.word if admission else word or 'unknown'}"
-            event = self.event(request, action, outcome, str(answer.fallback) if answer else "")
+            answer = scrubbed(answer, self._scrub)
+            event = self.event(request, action, outcome, answer.fallback if answer else "")
             if not await self._recorder.record(event, delivery_key):
                 return None
         except RecordsError as error:
@@ -127,10 +128,15 @@ class Dispatcher:
         request, command = admission.request, admission.command
         outcome = "ok"
         try:
-            reply = await command.answer(request, admission.words, self._services, progress)
+            reply = await command.answer(
+                request,
+                admission.words,
+                self._services,
+                lambda unfinished: progress(scrubbed(unfinished, self._scrub)),
+            )
         except MaintError as error:
             outcome = "failed"
-            reply = message("That did not work", self._scrub(str(error)))
+            reply = message("That did not work", str(error))
         except Exception:
             outcome = "failed"
             log.exception("command.crashed", command=command.word)
@@ -139,6 +145,7 @@ class Dispatcher:
                 "Something broke in Maint",
                 f"Look for {reference} in its log, or give it to whoever looks after Maint.",
             )
+        reply = scrubbed(reply, self._scrub)
         status = f" ({reply.status})" if reply.status else ""
         try:
             event = self.event(request, f"command.{command.word}.finished", outcome, reply.title + status)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from commands.command import Command, Progress, Request, Services
 from commands.reply import Element, Listing, Note, Paragraph, Reply, Row, Rows, Span, strong
-from commands.words import find_target
+from commands.words import counted, find_target
 from runbooks.engine.checks import Item, Report, Result, expand, unconfigured
 from runbooks.errors import Refused, UsageError
 from runbooks.spec.runbook import Runbook
@@ -14,6 +14,8 @@ from runbooks.steps.units import show
 from runbooks.targets import TargetBase
 
 RUNBOOK = "health"
+#: Rows on a card that is still being worked on; it is drawn often, and the final one has them all.
+MOST_UNDER_WAY = 10
 #: A change against the median that is worth a word.
 NOTEWORTHY = 0.2
 
@@ -78,14 +80,14 @@ def under_way(runbook: Runbook, items: list[Item], results: list[Result]) -> Rep
     """The card while checks run: what is being checked, how far it is, and what was found so far."""
     targets = sorted({item.target.name for item in items})
     names = _some(targets, 8)
-    count = f"{len(results)} of {len(items)} checks done"
+    count = f"{len(results)} of {counted(len(items), 'check')} done"
     elements: list[Element] = [Paragraph((Span("Checking "), strong(names), Span(f" … {count}")))]
     troubles = sorted(
         (result for result in results if result.status is not Status.OK),
         key=lambda result: -SEVERITY.index(result.status),
     )
     if troubles:
-        elements.append(Rows(tuple(row(result) for result in troubles)))
+        elements.append(Rows(tuple(row(result) for result in troubles[:MOST_UNDER_WAY])))
     return Reply(
         title=f"{runbook.title}: checking",
         fallback=f"{runbook.title}: checking {names}, {count}",
@@ -111,18 +113,18 @@ def finished(runbook: Runbook, report: Report, left_out: tuple[str, ...], hidden
     if quiet:
         line = "  ·  ".join(f"{_name(result)}: {'; '.join(result.reasons)}" for result in quiet)
         elements.append(Paragraph((strong("Nothing to judge: "), Span(line))))
-    notes = [f"{len(report.results)} checks in {_seconds(report.duration)}: {tally}"]
+    notes = [f"{counted(len(report.results), 'check')} in {_seconds(report.duration)}: {tally}"]
     if left_out:
-        notes.append(f"no target for {', '.join(dict.fromkeys(left_out))}")
+        notes.append(f"no target of type {', '.join(left_out)}")
     if hidden:
-        notes.append(f"{hidden} target{'s' if hidden > 1 else ''} that you may not see")
+        notes.append(f"{counted(hidden, 'target')} that you may not see")
     notes.append(report.correlation[-8:])
     elements.append(Note("  ·  ".join(notes)))
     worst_names = _some([_name(result) for result in troubles], 3)
     return Reply(
         title=f"{runbook.title}: {report.status}",
         fallback=f"{runbook.title}: {report.status}"
-        + (f". {worst_names}" if troubles else f", {len(fine)} checks fine"),
+        + (f". {worst_names}" if troubles else f", {counted(len(fine), 'check')} fine"),
         status=report.status,
         elements=tuple(elements),
         details=(Listing("health.txt", "\n\n".join(_in_full(result) for result in report.results)),),

@@ -4,10 +4,14 @@ Slack and the terminal draw the same Reply. Text in it is data: a renderer escap
 with `<!channel>` in it stays a host name with `<!channel>` in it.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
+from typing import TypeVar, cast
 
 from runbooks.status import Status
+
+T = TypeVar("T")
 
 
 class Style(StrEnum):
@@ -109,3 +113,24 @@ class Reply:
     private: bool = True  # seen only by the person who asked
     done: bool = True  # False while more is to come
     data: object = field(default=None, compare=False)  # the same for machines: `--json`
+
+
+def scrubbed(value: T, scrub: Callable[[str], str]) -> T:
+    """The same with every text in it scrubbed, however deep: a Reply, or a part of one."""
+    return cast("T", _scrubbed(value, scrub))
+
+
+def _scrubbed(value: object, scrub: Callable[[str], str]) -> object:
+    if isinstance(value, StrEnum):
+        return value
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {key: _scrubbed(item, scrub) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_scrubbed(item, scrub) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{each.name: _scrubbed(getattr(value, each.name), scrub) for each in fields(value)}
+        )
+    return value

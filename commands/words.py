@@ -53,3 +53,8 @@ def find_target(word: str, targets: Mapping[str, TargetBase]) -> TargetBase:
     hint = f" Did you mean {meant}?" if meant else ""
     known = f" There are: {', '.join(sorted(targets))}." if targets else " maint.yaml names no target yet."
     raise UsageError(f"There is no target {shown!r}.{hint or known}")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 target`, `3 targets`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

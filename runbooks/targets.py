@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal, get_args
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import regex
@@ -89,10 +90,17 @@ RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 Headers = dict[str, Annotated[SecretStr, AfterValidator(_long_enough)]]
 
 
+def _rooted(part: Spec, fields: tuple[str, ...], folder: Path) -> dict[str, str]:
+    named = {name: getattr(part, name) for name in fields}
+    return {name: str(folder / Path(file).expanduser()) for name, file in named.items() if file}
+
+
 class TargetBase(Spec):
     """What every target has. `name` is its key in the file."""
 
     filled: ClassVar = ("name",)
+    #: The fields that name files on this machine.
+    FILES: ClassVar[tuple[str, ...]] = ()
 
     name: str = ""
     environment: str = "production"
@@ -106,6 +114,10 @@ class TargetBase(Spec):
         """The values in it that must never be shown."""
         return ()
 
+    def rooted(self, folder: Path) -> Self:
+        """The same with the files that it names counted from that folder, and `~` written out."""
+        return self.model_copy(update=_rooted(self, self.FILES, folder))
+
 
 class HttpTarget(TargetBase):
     """A web service. `health` is the path that a probe asks for when it names none."""
@@ -116,6 +128,8 @@ class HttpTarget(TargetBase):
     headers: Headers = Field(default_factory=dict)
     verify_tls: bool = True
     ca_file: str | None = None
+
+    FILES: ClassVar[tuple[str, ...]] = ("ca_file",)
 
     def where(self) -> str:
         return self.url
@@ -179,6 +193,12 @@ class HostTarget(TargetBase):
         user = f"{self.ssh.user}@" if self.ssh.user else ""
         return f"ssh://{user}{self.ssh.host}:{self.ssh.port}"
 
+    def rooted(self, folder: Path) -> Self:
+        if self.ssh is None:
+            return self
+        files = _rooted(self.ssh, ("key_file", "known_hosts"), folder)
+        return self.model_copy(update={"ssh": self.ssh.model_copy(update=files)})
+
 
 class PrometheusTarget(TargetBase):
     """A Prometheus server (or anything with its HTTP API); `alertmanager` tells silenced alerts apart."""
@@ -189,6 +209,8 @@ class PrometheusTarget(TargetBase):
     headers: Headers = Field(default_factory=dict)
     verify_tls: bool = True
     ca_file: str | None = None
+
+    FILES: ClassVar[tuple[str, ...]] = ("ca_file",)
 
     def where(self) -> str:
         return self.url
@@ -252,6 +274,9 @@ class LogsTarget(TargetBase):
 
     def where(self) -> str:
         return f"{self.host}:{self.path}" if self.host else self.path
+
+    def rooted(self, folder: Path) -> Self:
+        return self if self.host else self.model_copy(update=_rooted(self, ("path",), folder))
 
 
 Target = Annotated[

@@ -36,7 +36,7 @@ def test_a_test_that_blocks_the_loop_fails(pytester: pytest.Pytester) -> None:
         markers=debian(program): x
         """
     )
-    pytester.makepyfile("import time\nasync def test_it():\n    time.sleep(0.7)\n")
+    pytester.makepyfile("import time\nasync def test_it():\n    time.sleep(1.2)\n")
 
     result = pytester.runpytest_subprocess("-p", "no:xdist")
 

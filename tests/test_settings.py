@@ -388,3 +388,23 @@ def test_any_bytes_are_settings_or_faults(folder: Path, content: bytes) -> None:
         found = error
 
     assert isinstance(found, Loaded) or found.faults
+
+
+def test_files_count_from_the_folder_of_the_settings(tmp_path: Path) -> None:
+    """Files that targets name are found wherever Maint was started from; other hosts' stay as they are."""
+    path = tmp_path / "maint.yaml"
+    path.write_text(
+        "targets:\n"
+        "  app: {type: http, url: 'https://a.example', ca_file: ca.pem}\n"
+        "  web: {type: host, ssh: {host: w, key_file: keys/id, known_hosts: /etc/known}}\n"
+        "  near: {type: logs, path: logs/a.log, format: nginx}\n"
+        "  far: {type: logs, path: logs/a.log, format: nginx, host: web}\n"
+    )
+
+    targets = load_settings(path, {}).settings.targets
+
+    assert targets["app"].ca_file == str(tmp_path / "ca.pem")  # type: ignore[union-attr]
+    assert targets["web"].ssh.key_file == str(tmp_path / "keys/id")  # type: ignore[union-attr]
+    assert targets["web"].ssh.known_hosts == "/etc/known"  # type: ignore[union-attr]
+    assert targets["near"].path == str(tmp_path / "logs/a.log")  # type: ignore[union-attr]
+    assert targets["far"].path == "logs/a.log"  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.client import token_refused
 from bot.slack.manifest import BOT_SCOPES
 from runbooks.errors import SlackError
 
@@ -29,10 +30,8 @@ async def who_are_we(web: AsyncWebClient) -> Bot:
     try:
         answer = await web.auth_test()
     except SlackApiError as error:
-        raise SlackError(
-            f"Slack refused SLACK_BOT_TOKEN: {error.response.get('error', 'no reason given')}. "
-            "It is the xoxb-… Bot User OAuth Token under OAuth & Permissions, after installing the app."
-        ) from error
+        advice = "It is the xoxb-… Bot User OAuth Token under OAuth & Permissions, after installing the app."
+        raise token_refused("SLACK_BOT_TOKEN", error, advice) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise SlackError(f"Slack cannot be reached at {web.base_url}: {type(error).__name__}") from error
     granted = answer.headers.get("x-oauth-scopes", "")

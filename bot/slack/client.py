@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 import aiohttp
+from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.async_handler import AsyncRetryHandler
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
@@ -20,6 +21,8 @@ from runbooks.errors import SlackError
 #: Seconds that one call may take, all in. Slack answers within one; a stuck call must not hold a card up.
 TIMEOUT = aiohttp.ClientTimeout(total=20, connect=5)
 
+#: How often a call is repeated, with a growing pause or the one that Slack asks for.
+ATTEMPTS = 3
 #: Calls that would do the same thing twice when repeated after an answer was lost.
 _NOT_REPEATABLE = (
     "chat.postMessage",
@@ -69,10 +72,30 @@ class _ServerErrors(AsyncServerErrorRetryHandler):
 
 def _handlers() -> list[AsyncRetryHandler]:
     return [
-        _ConnectionErrors(max_retry_count=3),
-        AsyncRateLimitErrorRetryHandler(max_retry_count=3),
-        _ServerErrors(max_retry_count=3),
+        _ConnectionErrors(max_retry_count=ATTEMPTS),
+        AsyncRateLimitErrorRetryHandler(max_retry_count=ATTEMPTS),
+        _ServerErrors(max_retry_count=ATTEMPTS),
     ]
+
+
+def error_code(error: SlackApiError) -> str:
+    """Slack's word for what went wrong; empty when a proxy or a failing server answered in its place."""
+    data = getattr(error.response, "data", error.response)
+    return str(data.get("error") or "") if isinstance(data, dict) else ""
+
+
+def http_status(error: SlackApiError) -> int:
+    """The status of the answer. The SDK gives its own response, or aiohttp's when the body was no JSON."""
+    status: int = getattr(error.response, "status_code", 0) or getattr(error.response, "status", 200)
+    return status
+
+
+def token_refused(name: str, error: SlackApiError, advice: str) -> SlackError:
+    """What to say of a token that Slack did not take; `advice` is where the right one is found."""
+    code = error_code(error)
+    if not code:
+        return SlackError(f"Slack answered {http_status(error)} to {name}: it has trouble. Try again.")
+    return SlackError(f"Slack refused {name}: {code}. {advice}")
 
 
 class SlackClient:

@@ -10,6 +10,7 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.client import token_refused
 from runbooks.errors import SlackError
 
 log = structlog.get_logger()
@@ -35,11 +36,11 @@ class SocketConnections:
             # The SDK's own connect() retries for ever; a refused token is better known at once.
             await web.apps_connections_open(app_token=self._app_token)
         except SlackApiError as error:
-            code = error.response.get("error", "")
-            raise SlackError(
-                f"Slack refused SLACK_APP_TOKEN: {code}. It is the xapp-… token under Basic Information > "
-                "App-Level Tokens, with the scope connections:write; Socket Mode must be on."
-            ) from error
+            advice = (
+                "It is the xapp-… token under Basic Information > App-Level Tokens, with the scope "
+                "connections:write; Socket Mode must be on."
+            )
+            raise token_refused("SLACK_APP_TOKEN", error, advice) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SlackError(f"Slack cannot be reached: {type(error).__name__}") from error
         quiet = logging.getLogger("slack_sdk.socket_mode")

@@ -76,6 +76,7 @@ class Gateway:
         self._grants = grants
         self._channels = channels
         self._queue: asyncio.Queue[_Envelope] = asyncio.Queue(LONGEST_QUEUE)
+        self._flooded = False
         self._workers: list[asyncio.Task[None]] = []
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -111,9 +112,12 @@ class Gateway:
                 return
             envelope = replace(envelope, body={**body, "throttled": True})
         if self._queue.full():
-            log.warning("slack.flood", waiting=self._queue.qsize())
+            if not self._flooded:
+                log.warning("slack.flood", waiting=self._queue.qsize())
+            self._flooded = True
             await ack(text="Maint has more to do than it can take. Nothing was done; try again in a moment.")
             return
+        self._flooded = False
         self._queue.put_nowait(envelope)
         if wait is None:
             await ack()

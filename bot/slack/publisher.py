@@ -15,7 +15,7 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from bot.slack.client import SlackClient
+from bot.slack.client import SlackClient, error_code, http_status
 from bot.slack.render import LISTING_LENGTH, blocks, clean, fallback, listing_blocks
 from bot.slack.throttle import Bucket
 from commands.reply import Listing, Note, Reply
@@ -48,6 +48,8 @@ _NO_ENTRY = {
     "not_in_channel", "channel_not_found", "is_archived", "restricted_action", "cannot_reply_to_message",
     "restricted_action_read_only_channel", "restricted_action_thread_only_channel", "no_permission",
 }  # fmt: skip
+#: Slack's words for "that message is not there any more".
+_GONE = {"message_not_found", "cant_update_message", "thread_not_found"}
 #: Errors of Slack's own after which nobody knows whether the call took effect.
 _DOUBTFUL = {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 
@@ -66,21 +68,15 @@ class NoEntry(SlackError):
     """The bot cannot post in that channel."""
 
 
+class Gone(SlackError):
+    """The card was deleted."""
+
+
 def _is_doubtful(error: Exception) -> bool:
     """Whether the call may have taken effect although it failed."""
     if isinstance(error, SlackApiError):
-        return _http_status(error) >= 500 or _code(error) in _DOUBTFUL
+        return http_status(error) >= 500 or error_code(error) in _DOUBTFUL
     return not isinstance(error, aiohttp.ClientConnectorError)
-
-
-def _http_status(error: SlackApiError) -> int:
-    # The SDK gives its own response, or aiohttp's when the body was no JSON.
-    status: int = getattr(error.response, "status_code", 0) or getattr(error.response, "status", 200)
-    return status
-
-
-def _code(error: SlackApiError) -> str:
-    return str(error.response.get("error", "")) if hasattr(error.response, "get") else ""
 
 
 class Publisher:
@@ -134,9 +130,11 @@ class Publisher:
                 ts = card.ts or await self._find(card.channel, card.id, card.created_at.timestamp())
                 if ts is not None:
                     await self.edit(card.channel, ts, reply)
+            except (NoEntry, Gone) as error:
+                log.info("slack.card.gone", card=card.id, error=str(error))
             except SlackError as error:
-                # Tried once: a card that was deleted, or whose channel is gone, can never be drawn.
                 log.warning("slack.card.not_mended", card=card.id, error=str(error))
+                continue  # it stays unfinished, and the next round tries again
             await self._records.card_finished(card.id)
         return len(cards)
 
@@ -169,6 +167,8 @@ class Publisher:
                 channel=channel, oldest=f"{since - 60:.6f}", include_all_metadata=True, limit=100
             )
         except (SlackApiError, *CONNECTION_ERRORS) as error:
+            if isinstance(known := _as_slack_error(error), NoEntry):
+                raise known from error
             raise SlackError("Nobody can tell whether the card arrived, so it is not sent again.") from error
         for message in history["messages"]:
             metadata = message.get("metadata") or {}
@@ -218,10 +218,12 @@ class Publisher:
 
 def _as_slack_error(error: Exception) -> SlackError:
     if isinstance(error, SlackApiError):
-        code = _code(error)
+        code = error_code(error)
         if code in _NO_ENTRY:
             return NoEntry("Maint is not in that channel.")
-        return SlackError(f"Slack refused: {code or 'no reason given'}")
+        if code in _GONE:
+            return Gone("The card was deleted.")
+        return SlackError(f"Slack refused: {code}" if code else f"Slack answered {http_status(error)}.")
     return SlackError(f"Slack could not be reached: {type(error).__name__}")
 
 
@@ -274,13 +276,17 @@ class Card:
             self._posting = asyncio.create_task(post)
         self._latest = None
         posted = await self._settle(self._posting)
-        if isinstance(posted, MaintError):
-            await self._in_private(reply, posted)
-        else:
+        try:
+            if isinstance(posted, MaintError):
+                raise posted
             if not shown:
                 await self._publisher.edit(self._destination.channel, posted, reply)
-            await self._publisher.add_details(self._destination.channel, posted, reply.details)
+        except MaintError as error:
+            await self._in_private(reply, error)
+            posted = error
         await self._publisher.finished(self._id)
+        if isinstance(posted, str):
+            await self._publisher.add_details(self._destination.channel, posted, reply.details)
 
     async def _in_private(self, reply: Reply, error: MaintError) -> None:
         why = (

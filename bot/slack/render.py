@@ -3,8 +3,9 @@
 Text is set in rich_text, where it is data: nothing in it is parsed, so `<!channel>`, `*` or a backtick in a
 host name is shown as it is and pings nobody. Only the notification's fallback line is mrkdwn; it is escaped.
 
-Limits (docs.slack.dev, reference/block-kit; the sum over a message is undocumented, about 13,000
-characters were measured by others): 50 blocks, 150 characters in a header, 3,000 in a text object.
+Limits (docs.slack.dev, reference/block-kit): 50 blocks, 150 characters in a header, 3,000 in a text object.
+The sum over a message is undocumented; about 13,200 characters, less 125 for each further block, were
+measured by others (slackapi/bolt-js issues 2509 and 2867).
 """
 
 import re
@@ -19,8 +20,9 @@ Block = dict[str, Any]
 HEADER_LENGTH = 150
 CONTEXT_LENGTH = 2000
 FALLBACK_LENGTH = 1000
-#: Characters of text in one message, well under what Slack takes.
-MESSAGE_LENGTH = 9000
+#: Characters of one message, and what a block costs besides its text: under what Slack takes.
+MESSAGE_LENGTH = 12_500
+BLOCK_COST = 125
 MOST_BLOCKS = 45
 #: Characters of one row's note on the card; the whole of it stands in the thread.
 NOTE_LENGTH = 300
@@ -72,7 +74,7 @@ def blocks(reply: Reply) -> list[Block]:
     drawn: list[Block] = [header]
     if reply.status:
         drawn.append(_rich([_symbol(reply.status), _text(f" {reply.status}", {"bold": True})]))
-    room = MESSAGE_LENGTH
+    room = MESSAGE_LENGTH - sum(_length(block) + BLOCK_COST for block in drawn)
     left_out = 0
     for block, length in _elements(reply.elements):
         if length <= room and len(drawn) < MOST_BLOCKS and not left_out:
@@ -164,14 +166,12 @@ def _context(text: str) -> Block:
 
 
 def _measured(block: Block) -> tuple[Block, int]:
-    return block, _length(block)
+    return block, _length(block) + BLOCK_COST
 
 
 def _length(part: object) -> int:
-    """Characters of text in a block. 60 are added for what Slack counts of the block itself."""
+    """Characters of text in a block, or in a part of one."""
     if isinstance(part, dict):
         own = len(part["text"]) if isinstance(part.get("text"), str) else 0
-        return own + sum(_length(value) for value in part.values()) + (60 if "elements" in part else 0)
-    if isinstance(part, list):
-        return sum(_length(item) for item in part)
-    return 0
+        return own + sum(_length(value) for value in part.values())
+    return sum(map(_length, part)) if isinstance(part, list) else 0

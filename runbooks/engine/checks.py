@@ -18,7 +18,7 @@ from runbooks.spec.model import show_duration
 from runbooks.status import SEVERITY, Status, worst
 from runbooks.steps.reach import Connections, Previous, Reach, utc_now
 from runbooks.steps.step import EVERY, Check, Measured, Output, Value
-from runbooks.targets import TargetBase
+from runbooks.targets import TARGET_TYPES, TargetBase
 
 log = structlog.get_logger()
 
@@ -271,10 +271,7 @@ def _stored(correlation: str, result: Result) -> StoredResult:
 
 
 def unconfigured(steps: Iterable[Step], targets: Mapping[str, TargetBase]) -> tuple[str, ...]:
-    """The kinds of `'*'` checks for which there is no target at all: they are not in the report."""
-    return tuple(
-        step.check.kind
-        for step in steps
-        if step.check.target == EVERY
-        and not any(isinstance(target, step.check.needs) for target in targets.values())
-    )
+    """The target types that `'*'` checks look for and that no target has: they are not in the report."""
+    there = {type(target) for target in targets.values()}
+    wanted = {step.check.needs for step in steps if step.check.target == EVERY}
+    return tuple(sorted(name for name, type_ in TARGET_TYPES.items() if type_ in wanted - there))

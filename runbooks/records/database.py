@@ -9,6 +9,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError
 
 from runbooks.errors import RecordsError
+from runbooks.libpq import tls_arguments
 from runbooks.records.trouble import plain_errors
 from runbooks.scrub import Scrubber
 
@@ -131,6 +132,8 @@ def _postgres_arguments(url: URL) -> dict[str, Any]:
     own = url.query.get("options", "")
     defaults = {
         "application_name": "maint",
+        # Whatever the database's own encoding is: an SQL_ASCII one would give us bytes.
+        "client_encoding": "utf8",
         "connect_timeout": CONNECT_TIMEOUT,
         # A network that swallows packets is noticed in 25 s, not in hours.
         "keepalives_idle": 10,
@@ -139,5 +142,6 @@ def _postgres_arguments(url: URL) -> dict[str, Any]:
         "tcp_user_timeout": 25_000,
     }
     arguments: dict[str, Any] = {name: value for name, value in defaults.items() if name not in url.query}
+    arguments |= tls_arguments({"host": url.host or "", **url.query})
     arguments["options"] = f"-c statement_timeout={STATEMENT_TIMEOUT}s -c timezone=UTC {own}".strip()
     return arguments

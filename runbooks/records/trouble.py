@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from runbooks.errors import RecordsError
+from runbooks.libpq import ADVICE, REFUSAL
 
 #: By the start of SQLite's error name (https://sqlite.org/rescode.html).
 _SQLITE = {
@@ -47,6 +48,7 @@ _CONNECT = {
     r"timeout expired": "does not answer: is the server up, and does a firewall stand between?",
     r"too many clients|connection slots": _POSTGRES["53300"],
     r"is starting up|is shutting down|recovery mode": _POSTGRES["57P03"],
+    REFUSAL: f"offers no TLS that can be verified: {ADVICE} ({{reason}})",
     r"refused|No such file": "refuses connections: is the server up, and are host and port right?",
 }
 

@@ -25,7 +25,6 @@ from runbooks.steps.web import (
     headers_of,
     join,
     open_client,
-    seconds_for,
     show_url,
 )
 from runbooks.targets import HttpTarget
@@ -108,7 +107,7 @@ class HttpProbe(Check[HttpTarget]):
     async def measure(self, target: HttpTarget, reach: Reach) -> Measured:
         """Takes the samples; raises StepError when nothing can be said about the service."""
         url = join(target.url, self.path or target.health)
-        seconds = seconds_for(self.timeout)
+        seconds = self.seconds
         deadline = asyncio.get_running_loop().time() + seconds
         samples: list[_Sample] = []
         tls = url.scheme == "https" or self.follow_redirects

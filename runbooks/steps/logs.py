@@ -66,7 +66,7 @@ class LogErrors(Check[LogsTarget]):
             values={
                 "errors": tally.errors,
                 "total": total,
-                "rate_percent": 100 * tally.errors / total if total else None,
+                "rate_percent": _rate_percent(tally.errors, total),
                 "per_minute": tally.errors / (self.window.total_seconds() / 60),
                 "signatures": len(tally.signatures),
                 "unreadable": tally.unreadable,
@@ -90,6 +90,13 @@ class LogErrors(Check[LogsTarget]):
         if window.cut:
             parts.append(f"only {MOST_BYTES >> 20} MiB of the window were read")
         return parts
+
+
+def _rate_percent(errors: int, total: int | None) -> float | None:
+    if total:
+        return 100 * errors / total
+    # Where lines are no requests nobody knows the rate, unless there is no error at all.
+    return 0.0 if total is None and not errors else None
 
 
 async def _machine(target: LogsTarget, reach: Reach) -> Machine:

@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row
 
 from runbooks.errors import StepError
+from runbooks.libpq import ADVICE, REFUSAL, tls_arguments
 from runbooks.scrub import Scrubber
 from runbooks.steps.reach import Reach
 from runbooks.targets import PostgresTarget
@@ -67,6 +68,7 @@ _REFUSALS = (
     ),
     _Refusal("too many connections for", "no free connection", no_room=True),  # 53300
     _Refusal("the database system is", "not ready"),  # 57P03
+    _Refusal(REFUSAL, "no verified TLS", ADVICE),
     _Refusal("database .* does not exist", "wrong database"),  # 3D000
 )
 
@@ -165,6 +167,7 @@ async def _open(target: PostgresTarget) -> AsyncIterator[Session]:
             application_name="maint",
             connect_timeout=given.get("connect_timeout") or CONNECT_TIMEOUT,
             options=f"{given.get('options') or ''} {_OPTIONS}".strip(),
+            **tls_arguments(given),
         )
     except psycopg.OperationalError as error:
         raise _refused(error, target) from error

@@ -16,7 +16,7 @@ from runbooks.status import Status
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Check, Measured, Output
 from runbooks.steps.units import show
-from runbooks.steps.web import Unreachable, fetch, headers_of, join, open_client, seconds_for
+from runbooks.steps.web import Unreachable, fetch, headers_of, join, open_client
 from runbooks.targets import PrometheusTarget
 
 #: Bytes of an answer that are read; thousands of series fit.
@@ -132,8 +132,7 @@ class _Api:
 
 
 @asynccontextmanager
-async def _api(target: PrometheusTarget, timeout: timedelta) -> AsyncIterator[_Api]:
-    seconds = seconds_for(timeout)
+async def _api(target: PrometheusTarget, seconds: float) -> AsyncIterator[_Api]:
     deadline = asyncio.get_running_loop().time() + seconds
     tls = any(address.startswith("https:") for address in (target.url, target.alertmanager or ""))
     async with open_client(target, seconds, tls=tls) as client:
@@ -198,7 +197,7 @@ class PrometheusQuery(Check[PrometheusTarget]):
         reach: Reach,  # noqa: ARG002 - "now" is Prometheus's own, or clocks that differ would lose data
     ) -> Measured:
         """Asks for the value at this moment."""
-        async with _api(target, self.timeout) as api:
+        async with _api(target, self.seconds) as api:
             result, warnings = await api.prometheus("/api/v1/query", _RESULT, {"query": self.query})
         # In a thread, as everything here that grows with the answer.
         measured = await asyncio.to_thread(self.of, result)
@@ -296,7 +295,7 @@ class PrometheusAlerts(Check[PrometheusTarget]):
         now = reach.now()
         findings: list[tuple[Status, str]] = []
         sent: list[_SentAlert] | None = None
-        async with _api(target, self.timeout) as api:
+        async with _api(target, self.seconds) as api:
             active, warnings = await api.prometheus("/api/v1/alerts", _ALERTS)
             history, more_warnings = await api.prometheus(
                 "/api/v1/query_range",

@@ -1,5 +1,7 @@
 """How values are written for people: `420 ms`, `78 %`, `1.2 GiB`, `3 h`."""
 
+import math
+
 from runbooks.steps.step import Value
 
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -18,6 +20,8 @@ def show(value: Value, unit: str) -> str:
         return "no data"
     if isinstance(value, str):
         return value
+    if not math.isfinite(value):
+        return "no number"
     if unit == "bytes":
         size = float(value)
         for name in _BYTES:

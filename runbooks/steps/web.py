@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -45,13 +45,6 @@ class Answer:
     encoding: str  # Content-Encoding; empty for plain
     location: httpx.URL | None  # where a redirect leads
     certificate_ends: datetime | None  # None without TLS, or when it is not verified
-
-
-def seconds_for(timeout: timedelta) -> float:
-    """The seconds that a step gives its own calls: a little less than its timeout, so that it is the step
-    which says what did not answer."""
-    whole = timeout.total_seconds()
-    return whole - min(0.5, whole * 0.1)
 
 
 def join(address: str, path: str) -> httpx.URL:

@@ -277,11 +277,11 @@ def test_only_the_chosen_targets_make_rows() -> None:
     assert [row.key.target for row in items] == ["web-2"]
 
 
-def test_kinds_without_any_target_are_named() -> None:
+def test_types_without_any_target_are_named() -> None:
     """What a report does not cover because no such target is configured can be said."""
     step = RunbookStep("load", "load", Scripted.model_validate({"target": "*"}))
 
-    assert unconfigured([step], {"app": SITE}) == ("test.scripted",)
+    assert unconfigured([step], {"app": SITE}) == ("host",)
     assert unconfigured([step], HOSTS) == ()
 
 

@@ -1,5 +1,6 @@
 """A whole Maint, connected to the sandbox workspace, looking after real servers."""
 
+import asyncio
 import textwrap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,8 +34,6 @@ class Site:
         """One answer, as slow and as wrong as told."""
         self.hits += 1
         if self.seconds:
-            import asyncio
-
             await asyncio.sleep(self.seconds)
         return web.Response(status=self.status, text=self.body)
 
@@ -84,7 +83,7 @@ class Workplace:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Server]:
         """Maint, in this process, from ready to stopped."""
-        loaded = load_settings(self.write(), self.environment)
+        loaded = await asyncio.to_thread(load_settings, self.write(), self.environment)
         credentials = slack_credentials(self.environment, loaded.settings.slack.mode)
         async with Server(loaded, credentials) as server:
             if loaded.settings.slack.mode == "http":

@@ -2,14 +2,18 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from itertools import pairwise
 from urllib.parse import urlencode
 
 import pytest
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox import Sandbox
 from bot.slack import publisher
 from runbooks.records.audit import Filter
+from runbooks.records.cards import Card
+from runbooks.records.records import Records
 from tests.scenario.conftest import Site, Workplace, newest
 
 REPORTED = "Morning health check: "
@@ -134,6 +138,40 @@ async def test_a_lost_edit_is_sent_again(sandbox: Sandbox, workplace: Workplace)
     async with workplace.serving():
         await sandbox.slash("admin", "ops", "/maint health app")
         await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"), 10)
+
+
+async def test_a_report_whose_card_was_deleted_is_answered_in_private(
+    sandbox: Sandbox, workplace: Workplace, site: Site
+) -> None:
+    """Who asked gets the report, also when somebody deleted the card in the meantime."""
+    site.seconds = 0.5
+    async with workplace.serving():
+        await sandbox.slash("admin", "ops", "/maint health app")
+        card = await sandbox.wait_for(lambda: newest(sandbox, "checking"))
+        web = AsyncWebClient(token=sandbox.bot_token, base_url=sandbox.api_url)
+        await web.chat_delete(channel="C000000OPS", ts=card.ts)
+        report = await sandbox.wait_for(lambda: newest(sandbox, REPORTED, as_user="admin"), 10)
+
+    assert "The card was deleted" in report.shown
+    assert report.ephemeral_to == "U0000ADMIN"
+
+
+async def test_a_card_is_mended_once_slack_is_back(
+    sandbox: Sandbox, workplace: Workplace, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that could not be mended because Slack was away is tried again in the next round."""
+    monkeypatch.setattr("bot.app.CARD_AGE", timedelta(0))
+    monkeypatch.setattr("bot.app.TIDY_INTERVAL", 0.2)
+    monkeypatch.setattr("bot.slack.client.ATTEMPTS", 0)
+    channel = "C000000OPS"
+    web = AsyncWebClient(token=sandbox.bot_token, base_url=sandbox.api_url)
+    ts = str((await web.chat_postMessage(channel=channel, text="checking"))["ts"])
+    records = await Records.open(str(workplace.settings["database"]))
+    await records.add_card(Card(kind="command", correlation="c", channel=channel, ts=ts))
+    await records.close()
+    sandbox.fault("chat.update", "server_error", times=2, status=503)
+    async with workplace.serving():
+        await sandbox.wait_for(lambda: newest(sandbox, "Interrupted"), 10)
 
 
 async def test_a_card_is_edited_about_once_a_second_at_most(

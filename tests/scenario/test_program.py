@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import pty
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -170,6 +171,27 @@ async def test_health_at_the_terminal_has_a_plugins_exit_codes(
 
     assert ended.code == code
     assert f"Morning health check: {word}" in ended.out
+
+
+async def test_a_terminal_shows_how_far_the_checks_are(workplace: Workplace, site: Site) -> None:
+    """On a terminal `maint health` draws its progress in place while the checks run."""
+    site.seconds = 0.4
+    workplace.write()
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "health", env=environment(TERM="xterm"), cwd=workplace.folder,
+        stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    async with asyncio.timeout(30):
+        code = await process.wait()
+    os.set_blocking(ours, False)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+
+    assert code == 0
+    assert "0 of 2 checks done" in shown
+    assert shown.rindex("Morning health check: ok") > shown.rindex("checks done")
 
 
 async def test_what_cannot_be_measured_ends_with_three(workplace: Workplace) -> None:

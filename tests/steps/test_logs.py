@@ -63,6 +63,16 @@ async def test_no_requests_have_no_rate(count: Count, log: Path) -> None:
     assert "the log is empty" in measured.summary
 
 
+@pytest.mark.parametrize(("level", "rate"), [("INFO", 0.0), ("ERROR", None)])
+async def test_without_an_error_the_rate_is_zero_whatever_it_is_of(
+    count: Count, log: Path, level: str, rate: float | None
+) -> None:
+    """Lines that are no requests have no rate, but for the one that is certain: no error is 0 %."""
+    write(log, line(10, f"{level} app: said"))
+
+    assert (await count()).values["rate_percent"] == rate
+
+
 async def test_a_log_that_went_quiet_is_told(count: Count, log: Path) -> None:
     """No line in the window is no error, and the age of the last one is said."""
     write(log, line(180))

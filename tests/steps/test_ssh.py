@@ -169,8 +169,8 @@ async def test_a_hanging_command_ends_here_and_there(sshd: Sshd, reach: Reach, t
     machine = await find_machine(sshd.target(), reach)
     script = f"echo $$ > {tmp_path}/pid; exec sleep 60"
 
-    with pytest.raises(StepError, match=r"`sh` on .* did not end within 500ms"):
-        await machine.run(["sh", "-c", script], timedelta(milliseconds=500))
+    with pytest.raises(StepError, match=r"`sh` on .* did not end within 2s"):
+        await machine.run(["sh", "-c", script], timedelta(seconds=2))
 
     await wait_until_gone(int((tmp_path / "pid").read_text()))
 

@@ -19,6 +19,17 @@ export class MessageList {
     /** @type {Map<string, {message: any, key: string, element: HTMLElement}>} */
     this.drawn = new Map();
     this.shown = "";
+    this.atEnd = true;
+    root.addEventListener("scroll", () => {
+      this.atEnd = root.scrollHeight - root.scrollTop - root.clientHeight < NEAR;
+    });
+    // A panel that opens, a phone that is turned, a picture that arrives: the newest stays in sight.
+    new ResizeObserver(() => this.follow()).observe(root);
+    root.addEventListener("load", () => this.follow(), true);
+  }
+
+  follow() {
+    if (this.atEnd) this.root.scrollTop = this.root.scrollHeight;
   }
 
   /** Draws them anew when another list is meant. */
@@ -28,7 +39,7 @@ export class MessageList {
       this.drawn.clear();
       this.shown = name;
     }
-    const atEnd = moved || this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight < NEAR;
+    this.atEnd ||= moved;
     const nodes = [];
     let before = null;
     for (const message of messages) {
@@ -43,7 +54,7 @@ export class MessageList {
     }
     if (!messages.length) nodes.push(this.divider("", "Nothing was said here yet."));
     keep(this.root, nodes);
-    if (atEnd) this.root.scrollTop = this.root.scrollHeight;
+    this.follow();
   }
 
   divider(label, text = label) {

@@ -1,0 +1,99 @@
+"""The demo's maint.yaml: what a team would write that looks after the shop."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bot.demo.services import Services
+from bot.demo.shop.journal import Journal
+from bot.sandbox import Workspace
+from runbooks.errors import UsageError
+
+_HEAD = "# Written by `maint demo`, anew at every start. Runbooks of your own go into runbooks/ beside it.\n"
+
+
+def write_settings(
+    folder: Path, workspace: Workspace, shop: str, journal: Journal, services: Services | None
+) -> Path:
+    """Writes maint.yaml into that folder and returns its path. Blocks.
+
+    Raises UsageError when there is one that the demo did not write.
+    """
+    path = folder / "maint.yaml"
+    refuse_others(folder)
+    (folder / "runbooks").mkdir(exist_ok=True)
+    targets = _targets(shop, journal, services)
+    settings = {**_settings(workspace), "grants": _grants(targets), "targets": targets}
+    path.write_text(_HEAD + yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def refuse_others(folder: Path) -> None:
+    """Raises UsageError when the folder has settings that the demo did not write. Blocks."""
+    path = folder / "maint.yaml"
+    try:
+        ours = path.read_text(encoding="utf-8", errors="replace").startswith(_HEAD)
+    except FileNotFoundError:
+        return
+    if not ours:
+        raise UsageError(f"{path} was not written by the demo; choose another --folder.")
+
+
+def _settings(workspace: Workspace) -> dict[str, Any]:
+    channels = {name: workspace.channel(name).id for name in ("ops", "alerts")}
+    return {
+        "slack": {"channels": channels},
+        "database": "sqlite:///maint.db",
+        "runbooks": "runbooks",
+        "log": {"format": "console", "level": "warning"},
+        "roles": {
+            "admin": {"members": [workspace.member("admin").id]},
+            "sre": {"members": ["@sre"]},
+            "dba": {"members": ["@dba"]},
+        },
+    }
+
+
+def _grants(targets: dict[str, Any]) -> list[dict[str, Any]]:
+    look = {"commands": ["health", "targets"], "runbooks": ["health"]}
+    grants: list[dict[str, Any]] = [
+        {"role": "admin", "commands": ["*"], "runbooks": ["*"], "channels": ["*", "direct"]},
+        {"role": "sre", **look, "channels": ["*", "direct"]},
+    ]
+    if "db" in targets:
+        grants.append({"role": "dba", **look, "environments": ["data"], "channels": ["ops"]})
+    return grants
+
+
+def _targets(shop: str, journal: Journal, services: Services | None) -> dict[str, Any]:
+    targets: dict[str, Any] = {
+        "shop": {"type": "http", "description": "The shop", "url": shop, "health": "/health"},
+        "shop-access-log": {
+            "type": "logs",
+            "description": "Every request to the shop",
+            "path": str(journal.access_path),
+            "format": "nginx",
+        },
+        "shop-errors": {
+            "type": "logs",
+            "description": "What the shop itself says",
+            "path": str(journal.error_path),
+            "format": "python",
+        },
+        "local": {"type": "host", "description": "The machine that all of this runs on"},
+    }
+    if services is not None:
+        targets["db"] = {
+            "type": "postgres",
+            "description": "The shop's products and orders",
+            "environment": "data",
+            "url": services.database,
+        }
+        targets["cache"] = {
+            "type": "redis",
+            "description": "Products that were asked for lately",
+            "environment": "data",
+            "url": services.cache,
+        }
+    return targets

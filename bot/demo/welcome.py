@@ -1,0 +1,27 @@
+"""The first message in #ops: what there is, what to type, and who to be."""
+
+from bot.sandbox import Message, Sandbox
+from bot.sandbox.model import Content
+
+_TEXT = """\
+Welcome! This workspace is a sandbox on your own machine, and @maint in it is the real bot. It looks after a \
+little shop: <{shop}|its front page>.
+
+Type here:
+• `/maint health` checks everything that the shop stands on
+• `/maint help` lists what there is, `/maint targets` what is looked after
+
+Then break the shop with <{shop}/switches|its switches>, and ask for `/maint health` again.
+
+You may be anybody: *admin* may do everything, *sre1* and *sre2* may look at everything,{dba} and *nobody* \
+has no grants: be that one, and be refused."""
+_DBA = " *dba* only at the database and the cache,"
+
+
+def welcome(sandbox: Sandbox, shop: str, *, with_services: bool) -> Message:
+    """Writes it, as the workspace's admin."""
+    workspace = sandbox.workspace
+    admin, ops = workspace.member("admin"), workspace.channel("ops")
+    return workspace.post(
+        ops.id, admin.id, Content(_TEXT.format(shop=shop, dba=_DBA if with_services else ""))
+    )
