@@ -2,6 +2,8 @@
 
 from playwright.async_api import ConsoleMessage, Locator, Page
 
+from bot.sandbox.people import members
+
 #: Chromium as a test wants it: no sandbox (tests run as root in CI), and not a word to anybody.
 ARGUMENTS = [
     "--no-sandbox",
@@ -46,7 +48,8 @@ async def become(page: Page, name: str) -> None:
     """Chooses who one is."""
     await page.locator("#who > button").click()
     await page.locator(f"#who [data-member={name}]").click()
-    await page.locator("#who > button").filter(has_text=" ").wait_for()
+    found = next(member.id for member in members() if member.name == name)
+    await page.locator(f"html[data-ready={found}]").wait_for()
 
 
 async def overflows(page: Page) -> bool:

@@ -24,6 +24,7 @@ class Store extends EventTarget {
     this.socket = null;
     this.wait = FIRST_WAIT;
     this.timer = 0;
+    this.turn = 0;
   }
 
   /** Becomes that member: everything anew. */
@@ -31,12 +32,14 @@ class Store extends EventTarget {
     clearTimeout(this.timer);
     this.socket?.close();
     this.socket = null;
-    await this.load(name);
+    const turn = ++this.turn;
+    const state = await get("state", { as: name });
+    if (turn !== this.turn) return; // meanwhile the member became somebody else
+    this.take(state);
     this.follow();
   }
 
-  async load(name) {
-    const state = await get("state", { as: name });
+  take(state) {
     this.me = state.me;
     this.run = state.run;
     this.number = state.number;
