@@ -29,10 +29,14 @@ class Site:
     seconds: float = 0.0
     body: str = "fine"
     hits: int = field(default=0)
+    #: Answers wait until this is set.
+    release: asyncio.Event | None = None
 
     async def answer(self, request: web.Request) -> web.Response:
         """One answer, as slow and as wrong as told."""
         self.hits += 1
+        if self.release is not None:
+            await self.release.wait()
         if self.seconds:
             await asyncio.sleep(self.seconds)
         return web.Response(status=self.status, text=self.body)
