@@ -37,6 +37,14 @@ _SYMBOLS = {
     Status.UNKNOWN: "grey_question",
     Status.SKIPPED: "white_circle",
 }
+#: A header draws no emoji by name without parsing all of its text for them.
+_SIGNS = {
+    Status.OK: "🟢",
+    Status.WARNING: "🟡",
+    Status.CRITICAL: "🔴",
+    Status.UNKNOWN: "❔",
+    Status.SKIPPED: "⚪",
+}
 _STYLES = {Style.STRONG: {"bold": True}, Style.CODE: {"code": True}, Style.FAINT: {"italic": True}}
 
 #: Control characters, and the ones that turn or hide text: a name must not be able to fake a line.
@@ -72,8 +80,6 @@ def blocks(reply: Reply) -> list[Block]:
         "text": {"type": "plain_text", "text": _header(reply), "emoji": False},
     }
     drawn: list[Block] = [header]
-    if reply.status:
-        drawn.append(_rich([_symbol(reply.status), _text(f" {reply.status}", {"bold": True})]))
     room = MESSAGE_LENGTH - sum(_length(block) + BLOCK_COST for block in drawn)
     left_out = 0
     for block, length in _elements(reply.elements):
@@ -96,7 +102,8 @@ def listing_blocks(listing: Listing) -> list[Block]:
 
 
 def _header(reply: Reply) -> str:
-    return cut(" ".join(clean(reply.title).split()), HEADER_LENGTH) or "Maint"
+    sign = f"{_SIGNS[reply.status]} " if reply.status else ""
+    return cut(sign + " ".join(clean(reply.title).split()), HEADER_LENGTH).strip() or "Maint"
 
 
 def _elements(elements: Iterable[Element]) -> Iterator[tuple[Block, int]]:
