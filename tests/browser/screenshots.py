@@ -41,7 +41,6 @@ targets:
   search: {{type: http, url: '{url}/search'}}
   main-db: {{type: postgres, url: '{postgres}'}}
   cache: {{type: redis, url: '{redis}'}}
-  web-1: {{type: host}}
 """
 
 
@@ -128,6 +127,7 @@ async def take_all(browser: Browser, sandbox: Sandbox, services: Services) -> No
     await page.keyboard.press("Escape")
     await page.locator("#theme").click()
     await shoot(page, "health-dark")
+    await page.set_viewport_size({"width": 1000, "height": 540})
     await page.locator("#drawer-toggle").click()
     await shoot(page, "protocol")
 
