@@ -31,7 +31,8 @@ class HttpServer:
     """Listens on one address from `start` to `stop`."""
 
     def __init__(self, http: web.Application, host: str, port: int) -> None:
-        self._runner = web.AppRunner(http, access_log=None, shutdown_timeout=5)
+        # A signature is over the bytes as they came; and what cannot be unpacked would be a 500.
+        self._runner = web.AppRunner(http, access_log=None, shutdown_timeout=5, auto_decompress=False)
         self._host = host
         self._port = port
 
