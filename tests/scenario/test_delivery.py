@@ -8,6 +8,7 @@ from itertools import pairwise
 from urllib.parse import urlencode
 
 import pytest
+from sqlalchemy import text
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox import Sandbox
@@ -305,3 +306,19 @@ async def test_a_fault_of_ours_is_answered_with_a_reference(
     async with workplace.serving():
         await sandbox.slash("admin", "ops", "/maint health app")
         await sandbox.wait_for(lambda: newest(sandbox, "Something broke in Maint", as_user="admin"))
+
+
+async def test_a_database_that_fails_after_the_checks_costs_nobody_the_report(
+    sandbox: Sandbox, workplace: Workplace, site: Site
+) -> None:
+    """A report whose results cannot be kept is shown all the same, and says so."""
+    site.seconds = 0.3
+    async with workplace.serving() as server:
+        assert server._records is not None
+        await sandbox.slash("admin", "ops", "/maint health app")
+        await sandbox.wait_for(lambda: newest(sandbox, "checking"), 10)
+        with server._records.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE check_results RENAME TO gone"))
+        card = await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"), 10)
+
+    assert "these results are not kept" in card.shown
