@@ -186,7 +186,9 @@ class Gateway:
         channel = str(body.get("channel_id", ""))
         name = str(body.get("channel_name", ""))
         aliases = frozenset(alias for alias, id_ in self._channels.items() if id_ == channel)
-        return Place(id=channel, name=name, aliases=aliases, direct=channel.startswith("D"))
+        # A direct message of several people has a channel's id, and this kind of name.
+        direct = channel.startswith("D") or name.startswith("mpdm-")
+        return Place(id=channel, name=name, aliases=aliases, direct=direct)
 
     async def _answer(self, destination: Destination, answer: Admission | Reply) -> None:
         card = None

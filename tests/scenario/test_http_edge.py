@@ -126,6 +126,21 @@ async def test_a_command_may_have_any_word_in_it(sandbox: Sandbox, by_http: Work
     assert delivery.status == 200
 
 
+@pytest.mark.parametrize(
+    ("channel", "name"), [("D0DIRECT", "directmessage"), ("C0SEVERAL", "mpdm-admin--sre1-1")]
+)
+async def test_every_channel_is_no_direct_message(
+    sandbox: Sandbox, by_http: Workplace, channel: str, name: str
+) -> None:
+    """A grant for every channel allows no direct message, not even one of several people."""
+    body = BODY.replace(b"whoami", b"health") + f"&channel_id={channel}&channel_name={name}".encode()
+    async with by_http.serving():
+        await sandbox.request(body, headers(sandbox.signing_secret, body))
+    (event,) = await by_http.audit()
+
+    assert (event.event.outcome, event.event.channel) == ("denied", channel)
+
+
 async def test_a_body_that_is_too_large_is_not_read(sandbox: Sandbox, by_http: Workplace) -> None:
     """More than a megabyte is refused before it is looked at."""
     body = b"text=" + b"x" * (LARGEST_BODY + 1)
