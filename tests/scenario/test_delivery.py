@@ -8,8 +8,8 @@ from itertools import pairwise
 from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy import text
 from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy import text
 
 from bot.sandbox import Sandbox
 from bot.slack import publisher
