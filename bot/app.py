@@ -148,9 +148,17 @@ async def serve(path: Path, environ: Mapping[str, str]) -> int:
         loop.add_signal_handler(number, stop.set)
     loaded, credentials = await load(path, environ)
     set_up_logs(loaded.scrub, loaded.settings.log.format, loaded.settings.log.level)
-    async with Server(loaded, credentials) as server:
-        log.info("maint.ready", **server.facts())
-        await stop.wait()
+    async with AsyncExitStack() as stack:
+        starting = asyncio.create_task(stack.enter_async_context(Server(loaded, credentials)))
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            log.info("maint.ready", **starting.result().facts())
+            await told
+        else:
+            # A Slack or a database that does not answer must not hold up who wants us gone.
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
         log.info("maint.stopping")
     log.info("maint.stopped")
     return 0
@@ -211,8 +219,8 @@ class Server:
             address = settings.http_address()
             http = make_http(self._faults, [slack_route(app, secret)] if over_http else [])
             server = HttpServer(http, address.host, address.port)
-            self.port = await server.start()
             stack.push_async_callback(server.stop)
+            self.port = await server.start()
         if credentials.app_token is not None:
             self._sockets = SocketConnections(
                 app, credentials.app_token.get_secret_value(), settings.slack.connections

@@ -40,6 +40,14 @@ def message(title: str, text: str) -> Reply:
     return Reply(title=title, fallback=f"{title}: {text}", elements=(Paragraph(text),))
 
 
+def crashed(correlation: str) -> Reply:
+    """What people read of a fault of ours: a reference to its trace in the log."""
+    return message(
+        "Something broke in Maint",
+        f"Look for {correlation[-8:]} in its log, or give it to whoever looks after Maint.",
+    )
+
+
 class Dispatcher:
     """Takes requests from Slack and from the terminal alike. No known secret is in what it returns."""
 
@@ -140,11 +148,7 @@ class Dispatcher:
         except Exception:
             outcome = "failed"
             log.exception("command.crashed", command=command.word)
-            reference = request.correlation[-8:]
-            reply = message(
-                "Something broke in Maint",
-                f"Look for {reference} in its log, or give it to whoever looks after Maint.",
-            )
+            reply = crashed(request.correlation)
         reply = scrubbed(reply, self._scrub)
         status = f" ({reply.status})" if reply.status else ""
         try:

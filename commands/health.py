@@ -120,6 +120,8 @@ def finished(runbook: Runbook, report: Report, left_out: tuple[str, ...], hidden
         notes.append(f"{counted(hidden, 'target')} that you may not see")
     notes.append(report.correlation[-8:])
     elements.append(Note("  ·  ".join(notes)))
+    if report.unkept:
+        elements.append(Note(f"Careful: these results are not kept. {report.unkept}"))
     worst_names = _some([_name(result) for result in troubles], 3)
     return Reply(
         title=f"{runbook.title}: {report.status}",

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox import Sandbox
+from bot.sandbox.faults import Fault, Trouble
 from tests.scenario.conftest import Site, Workplace, newest
 
 REPORTED = "Morning health check: "
@@ -120,6 +121,45 @@ async def test_serve_says_in_one_line_what_keeps_it_from_starting(
     assert "Traceback" not in ended.err
     assert "pw12345" not in ended.err
     assert "wrong-token" not in ended.err
+
+
+async def test_a_port_that_is_taken_is_one_line(workplace: Workplace, site: Site) -> None:
+    """`maint serve` says which address it cannot have and where that is configured, without a trace."""
+    port = int(site.url.rpartition(":")[2])
+    workplace.settings["http"] = {"port": port}
+
+    ended = await maint(
+        "--config", str(workplace.write()), "serve", env=environment(workplace), cwd=workplace.folder
+    )
+
+    assert ended.code == 1
+    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use. " in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_sigterm_ends_a_start_that_hangs(sandbox: Sandbox, workplace: Workplace) -> None:
+    """A Slack that never answers does not keep `maint serve` from leaving when it is told to."""
+    hole = Fault(Trouble.BLACK_HOLE, times=5)
+    sandbox.faults.plan("auth.test", hole)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "--config", str(workplace.write()), "serve",
+        env=environment(workplace), cwd=workplace.folder, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        for _ in range(200):
+            if hole.times < 5:
+                break
+            await asyncio.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            _, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+    assert process.returncode == 0
+    assert b"Traceback" not in err
 
 
 async def test_a_second_process_on_one_sqlite_file_is_refused(sandbox: Sandbox, workplace: Workplace) -> None:
