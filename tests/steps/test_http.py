@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from runbooks.errors import StepError
+from runbooks.status import Status
 from runbooks.steps import CHECKS
 from runbooks.steps.http import BODY_LIMIT, HttpProbe, percentile
 from runbooks.steps.reach import Connections, Reach
