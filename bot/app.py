@@ -38,7 +38,7 @@ from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
-from runbooks.status import EXIT_CODES
+from runbooks.status import EXIT_CODES, Status
 
 log = structlog.get_logger()
 
@@ -48,7 +48,6 @@ DRAIN = 7.0
 TIDY_INTERVAL = 600.0
 #: No command works for that long: a card older than this that is not finished never will be.
 CARD_AGE = timedelta(minutes=10)
-EXIT_REFUSED = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +107,12 @@ async def run_at_terminal(
         if not isinstance(admission, Admission):
             reply = admission
             assert reply is not None
-            code = EXIT_REFUSED
+            code = EXIT_CODES[Status.UNKNOWN]
         else:
             with terminal.live(console) as progress:
                 reply = await core.dispatcher.carry_out(admission, progress)
-            code = EXIT_CODES[reply.status] if reply.status else 0 if reply.data is not None else 1
+            answered = Status.OK if reply.data is not None else Status.UNKNOWN
+            code = EXIT_CODES[reply.status or answered]
     if as_json:
         terminal.print_json(reply)
     else:

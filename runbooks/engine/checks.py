@@ -19,6 +19,7 @@ from runbooks.status import SEVERITY, Status, worst
 from runbooks.steps.reach import Connections, Previous, Reach, utc_now
 from runbooks.steps.step import EVERY, Check, Measured, Output, Value
 from runbooks.targets import TARGET_TYPES, TargetBase
+from runbooks.visible import shorten
 
 log = structlog.get_logger()
 
@@ -257,8 +258,7 @@ class CheckRunner:
                 return Measured(), f"a fault in Maint's {check.kind}: look for {reference} in its log"
 
     def _clean(self, text: str) -> str:
-        clean = self._scrub(text)
-        return clean if len(clean) <= LONGEST_REASON else clean[: LONGEST_REASON - 1] + "…"
+        return shorten(self._scrub(text), LONGEST_REASON)
 
     def _clean_value(self, value: Value) -> Value:
         return self._clean(value) if isinstance(value, str) else value

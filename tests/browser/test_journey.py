@@ -25,7 +25,7 @@ async def test_health_is_asked_for_and_its_card_fills_in(
 
         assert await page.locator("#log article").count() == 1
         assert await message(page, "(edited)").count() == 1
-        assert await page.locator("#log .emoji[title=':large_green_circle:']").count() == 1
+        assert await message(page, "🟢").count() == 1
         assert await page.locator("#composer-text").input_value() == ""
 
 

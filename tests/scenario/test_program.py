@@ -249,6 +249,28 @@ async def test_what_cannot_be_measured_ends_with_three(workplace: Workplace) -> 
     assert "unknown" in ended.out
 
 
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        (("health", "nosuch"), {}),
+        (("health", "--nosuch"), {}),
+        (("health",), {"target": {}}),
+        (("health",), {"database": "postgresql://u:pw12345@127.0.0.1:9/maint"}),
+    ],
+    ids=["no such target", "no such option", "a fault in maint.yaml", "no database"],
+)
+async def test_what_keeps_health_from_looking_ends_with_three(
+    workplace: Workplace, words: tuple[str, ...], settings: dict[str, object]
+) -> None:
+    """What was typed or configured wrongly alarms nobody as a warning or critical: it is a 3."""
+    workplace.settings |= settings
+    workplace.write()
+
+    ended = await maint(*words, env=environment(), cwd=workplace.folder)
+
+    assert ended.code == 3, ended.err
+
+
 async def test_json_is_the_same_for_machines(workplace: Workplace, site: Site) -> None:
     """`maint health --json` prints nothing but JSON, with every value and its status."""
     site.status = 503
@@ -269,7 +291,7 @@ async def test_the_terminal_names_the_nearest_command_and_target(workplace: Work
     command = await maint("helth", env=environment(), cwd=workplace.folder)
     target = await maint("health", "ap", env=environment(), cwd=workplace.folder)
 
-    assert (command.code, target.code) == (2, 2)
+    assert (command.code, target.code) == (2, 3)
     assert "Did you mean health?" in command.err
     assert "Did you mean app?" in target.out
 
