@@ -13,9 +13,13 @@ from commands import COMMANDS
 from commands.command import Command
 from commands.words import counted
 from runbooks.errors import ConfigError, MaintError
+from runbooks.status import EXIT_CODES, Status
 
 #: Exit codes: 2 is for what was typed or configured wrongly, 1 for what could not be done.
 EXIT_FAILED, EXIT_WRONG = 1, 2
+#: The commands of the registry end as monitoring plugins do, whose 1 and 2 are findings
+#: (monitoring-plugins.org, Development Guidelines, Plugin Return Codes): what kept one from answering is a 3.
+EXIT_UNKNOWN = EXIT_CODES[Status.UNKNOWN]
 
 
 class MaintGroup(click.Group):
@@ -37,14 +41,21 @@ class MaintGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            error.show()
+            ctx.exit(_exit_code(ctx, EXIT_WRONG))
         except ConfigError as error:
             for fault in error.faults:
                 click.echo(str(fault), err=True)
             click.echo(f"{counted(len(error.faults), 'fault')}. Nothing was started.", err=True)
-            ctx.exit(EXIT_WRONG)
+            ctx.exit(_exit_code(ctx, EXIT_WRONG))
         except MaintError as error:
             click.echo(f"maint: {error}", err=True)
-            ctx.exit(EXIT_FAILED)
+            ctx.exit(_exit_code(ctx, EXIT_FAILED))
+
+
+def _exit_code(ctx: click.Context, code: int) -> int:
+    return EXIT_UNKNOWN if ctx.invoked_subcommand in COMMANDS else code
 
 
 @click.group(cls=MaintGroup, context_settings={"help_option_names": ["-h", "--help"]})

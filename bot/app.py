@@ -38,7 +38,7 @@ from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
-from runbooks.status import EXIT_CODES
+from runbooks.status import EXIT_CODES, Status
 
 log = structlog.get_logger()
 
@@ -48,7 +48,6 @@ DRAIN = 7.0
 TIDY_INTERVAL = 600.0
 #: No command works for that long: a card older than this that is not finished never will be.
 CARD_AGE = timedelta(minutes=10)
-EXIT_REFUSED = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +107,12 @@ async def run_at_terminal(
         if not isinstance(admission, Admission):
             reply = admission
             assert reply is not None
-            code = EXIT_REFUSED
+            code = EXIT_CODES[Status.UNKNOWN]
         else:
             with terminal.live(console) as progress:
                 reply = await core.dispatcher.carry_out(admission, progress)
-            code = EXIT_CODES[reply.status] if reply.status else 0 if reply.data is not None else 1
+            answered = Status.OK if reply.data is not None else Status.UNKNOWN
+            code = EXIT_CODES[reply.status or answered]
     if as_json:
         terminal.print_json(reply)
     else:
@@ -148,9 +148,17 @@ async def serve(path: Path, environ: Mapping[str, str]) -> int:
         loop.add_signal_handler(number, stop.set)
     loaded, credentials = await load(path, environ)
     set_up_logs(loaded.scrub, loaded.settings.log.format, loaded.settings.log.level)
-    async with Server(loaded, credentials) as server:
-        log.info("maint.ready", **server.facts())
-        await stop.wait()
+    async with AsyncExitStack() as stack:
+        starting = asyncio.create_task(stack.enter_async_context(Server(loaded, credentials)))
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            log.info("maint.ready", **starting.result().facts())
+            await told
+        else:
+            # A Slack or a database that does not answer must not hold up who wants us gone.
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
         log.info("maint.stopping")
     log.info("maint.stopped")
     return 0
@@ -211,8 +219,8 @@ class Server:
             address = settings.http_address()
             http = make_http(self._faults, [slack_route(app, secret)] if over_http else [])
             server = HttpServer(http, address.host, address.port)
-            self.port = await server.start()
             stack.push_async_callback(server.stop)
+            self.port = await server.start()
         if credentials.app_token is not None:
             self._sockets = SocketConnections(
                 app, credentials.app_token.get_secret_value(), settings.slack.connections

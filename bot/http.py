@@ -1,9 +1,12 @@
 """The HTTP server: /healthz and /readyz for who runs us, and what others add to it."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
+
+from runbooks.errors import MaintError
 
 #: Bytes of a request; Slack's largest, a modal's submission, stays below 250 kB.
 LARGEST_BODY = 1_000_000
@@ -31,15 +34,23 @@ class HttpServer:
     """Listens on one address from `start` to `stop`."""
 
     def __init__(self, http: web.Application, host: str, port: int) -> None:
-        self._runner = web.AppRunner(http, access_log=None, shutdown_timeout=5)
+        # A signature is over the bytes as they came; and what cannot be unpacked would be a 500.
+        self._runner = web.AppRunner(http, access_log=None, shutdown_timeout=5, auto_decompress=False)
         self._host = host
         self._port = port
 
     async def start(self) -> int:
-        """Starts to listen and returns the port. Raises OSError if the address is taken."""
+        """Starts to listen and returns the port. Raises MaintError if it cannot, if the port is taken say."""
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            raise MaintError(
+                f"Cannot listen on {self._host}:{self._port}: {why}. "
+                "Stop who listens there, or correct `http:` in maint.yaml."
+            ) from error
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:

@@ -21,7 +21,7 @@ def _one_line(text: str) -> str:
 def _clean(value: object, scrub: Scrubber, lines: bool) -> object:
     if isinstance(value, str):
         text = scrub(value)
-        return text if lines else _one_line(text)
+        return "\n".join(map(_one_line, text.split("\n"))) if lines else _one_line(text)
     if isinstance(value, dict):
         return {key: _clean(item, scrub, lines) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -20,7 +20,7 @@ from runbooks.spec.runbook import Kinds, Runbook
 from runbooks.spec.source import Document, read
 from runbooks.spec.validate import validate
 from runbooks.steps import CHECKS
-from runbooks.targets import TARGET_TYPES, Target, TargetBase, passwords_in, postgres_url
+from runbooks.targets import TARGET_TYPES, Target, TargetBase, postgres_url, secrets_in
 
 __all__ = ["Loaded", "Settings", "SlackCredentials", "load_settings", "slack_credentials"]
 
@@ -215,5 +215,5 @@ def _absolute(url: str, path: Path) -> str:
 def _secrets(settings: Settings) -> list[str]:
     secrets = [secret for target in settings.targets.values() for secret in target.secrets()]
     if settings.database_url().startswith(_POSTGRES):
-        secrets += [settings.database_url(), *passwords_in(settings.database)]
+        secrets += secrets_in(settings.database)
     return secrets

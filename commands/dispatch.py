@@ -9,7 +9,7 @@ import structlog
 
 from commands.command import Command, Progress, Request, Services
 from commands.reply import Note, Paragraph, Reply, scrubbed
-from commands.words import split_words
+from commands.words import quoted, split_words
 from runbooks.errors import MaintError, RecordsError, Refused, UsageError
 from runbooks.nearest import nearest
 from runbooks.records.audit import Event
@@ -38,6 +38,14 @@ class Admission:
 def message(title: str, text: str) -> Reply:
     """A short private answer."""
     return Reply(title=title, fallback=f"{title}: {text}", elements=(Paragraph(text),))
+
+
+def crashed(correlation: str) -> Reply:
+    """What people read of a fault of ours: a reference to its trace in the log."""
+    return message(
+        "Something broke in Maint",
+        f"Look for {correlation[-8:]} in its log, or give it to whoever looks after Maint.",
+    )
 
 
 class Dispatcher:
@@ -99,9 +107,10 @@ class Dispatcher:
         command = commands.get(words[0].casefold())
         if command is None:
             meant = nearest(words[0], commands)
-            shown = words[0] if len(words[0]) <= 40 else words[0][:39] + "…"
             hint = f"Did you mean {request.program} {meant}? " if meant else ""
-            raise UsageError(f"There is no command {shown!r}. {hint}{request.program} help lists them all.")
+            raise UsageError(
+                f"There is no command {quoted(words[0])}. {hint}{request.program} help lists them all."
+            )
         self._allow(request, command)
         admission = Admission(request, command, words[1:])
         for target in command.named_targets(admission.words, self._services):
@@ -116,7 +125,10 @@ class Dispatcher:
         if command.everyone or request.access.may_use(command.word):
             return
         if request.access.may_use_elsewhere(command.word):
-            raise Refused(f"You may use {command.word}, but not from this channel.")
+            raise Refused(
+                f"You may use {command.word}, but not from this channel. "
+                f"{request.program} whoami shows from which."
+            )
         raise Refused(
             f"You ({request.actor.id}) have no grant for {command.word}. "
             f"{request.program} whoami shows what you may do; who looks after maint.yaml can grant it."
@@ -140,11 +152,7 @@ class Dispatcher:
         except Exception:
             outcome = "failed"
             log.exception("command.crashed", command=command.word)
-            reference = request.correlation[-8:]
-            reply = message(
-                "Something broke in Maint",
-                f"Look for {reference} in its log, or give it to whoever looks after Maint.",
-            )
+            reply = crashed(request.correlation)
         reply = scrubbed(reply, self._scrub)
         status = f" ({reply.status})" if reply.status else ""
         try:

@@ -1,6 +1,7 @@
 """`/maint health [target …]`: is everything all right?"""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 
 from commands.command import Command, Progress, Request, Services
@@ -108,8 +109,7 @@ def finished(runbook: Runbook, report: Report, left_out: tuple[str, ...], hidden
     if troubles:
         elements.append(Rows(tuple(row(result) for result in troubles)))
     if fine:
-        line = "  ·  ".join(_brief(result) for result in fine)
-        elements.append(Paragraph((strong(f"{len(fine)} fine: "), Span(line))))
+        elements.append(Paragraph((strong(f"{len(fine)} fine: "), *_by_target(fine))))
     if quiet:
         line = "  ·  ".join(f"{_name(result)}: {'; '.join(result.reasons)}" for result in quiet)
         elements.append(Paragraph((strong("Nothing to judge: "), Span(line))))
@@ -120,6 +120,8 @@ def finished(runbook: Runbook, report: Report, left_out: tuple[str, ...], hidden
         notes.append(f"{counted(hidden, 'target')} that you may not see")
     notes.append(report.correlation[-8:])
     elements.append(Note("  ·  ".join(notes)))
+    if report.unkept:
+        elements.append(Note(f"Careful: these results are not kept. {report.unkept}"))
     worst_names = _some([_name(result) for result in troubles], 3)
     return Reply(
         title=f"{runbook.title}: {report.status}",
@@ -135,14 +137,17 @@ def finished(runbook: Runbook, report: Report, left_out: tuple[str, ...], hidden
 
 def row(result: Result) -> Row:
     """A check as one row of a card."""
-    reasons = [reason for reason in result.reasons if reason]
+    value = "" if result.value is None else show(result.value, result.headline.unit)
+    # What value and limit say already is not said again.
+    told = f"{result.headline.title} {value} {result.bound}"
+    notes = [note for note in (*result.reasons, result.summary) if note and note != told]
     return Row(
         status=result.status,
         title=_name(result),
-        value="" if result.value is None else show(result.value, result.headline.unit),
+        value=value,
         bound=result.bound,
         trend=_trend(result),
-        note="; ".join([*reasons, *([result.summary] if result.summary else [])]),
+        note="; ".join(notes),
     )
 
 
@@ -181,10 +186,16 @@ def _name(result: Result) -> str:
     return f"{result.key.target} {result.title}"
 
 
-def _brief(result: Result) -> str:
-    if result.value is None:
-        return _name(result)
-    return f"{_name(result)} {show(result.value, result.headline.unit)}"
+def _by_target(results: list[Result]) -> Iterator[Span]:
+    """`web-1 disk 24 %, load 0.7  ·  db connections 12 %`: one line for all that is fine."""
+    brief: dict[str, list[str]] = {}
+    for result in results:
+        value = "" if result.value is None else f" {show(result.value, result.headline.unit)}"
+        brief.setdefault(result.key.target, []).append(f"{result.title}{value}")
+    for number, (target, values) in enumerate(brief.items()):
+        yield Span("  ·  " if number else "")
+        yield strong(target)
+        yield Span(f" {', '.join(values)}")
 
 
 def _trend(result: Result) -> str:

@@ -2,6 +2,7 @@
 
 from commands.command import Command, Progress, Request, Services
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
+from commands.words import quoted
 from runbooks.errors import UsageError
 from runbooks.nearest import nearest
 from runbooks.targets import TargetBase
@@ -22,8 +23,8 @@ class Help(Command):
         """None. Refuses the name of a command that there is not, with the nearest one."""
         if words and words[0].casefold() not in services.commands:
             meant = nearest(words[0], services.commands)
-            hint = f" Did you mean /maint help {meant}?" if meant else ""
-            raise UsageError(f"There is no command {words[0][:40]!r}.{hint}")
+            hint = f"Did you mean {meant}?" if meant else f"There are: {', '.join(services.commands)}."
+            raise UsageError(f"There is no command {quoted(words[0])}. {hint}")
         return ()
 
     async def answer(
@@ -31,7 +32,7 @@ class Help(Command):
     ) -> Reply:
         """The list, or the one command."""
         if words:
-            return _explain(request.program, services.commands[words[0].casefold()])
+            return _explain(request, services.commands[words[0].casefold()])
         usable = [
             command
             for command in services.commands.values()
@@ -59,13 +60,14 @@ def _line(command: Command) -> str:
     return f"{command.word} {command.usage}".strip()
 
 
-def _explain(program: str, command: Command) -> Reply:
+def _explain(request: Request, command: Command) -> Reply:
+    program = request.program
     examples = [
         Paragraph((code(f"{program} {typed}"), Span(f"  {effect}"))) for typed, effect in command.examples
     ]
-    grant = (
-        "Everybody in the workspace may use it." if command.everyone else "It needs a grant in maint.yaml."
-    )
+    grant = "In Slack it needs a grant in maint.yaml."
+    if command.everyone:
+        grant = "Everybody in the workspace may use it."
     return Reply(
         title=f"{program} {command.word}",
         fallback=f"{program} {_line(command)}: {command.summary}",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from runbooks.errors import UsageError
 from runbooks.nearest import nearest
 from runbooks.targets import TargetBase
+from runbooks.visible import shorten
 
 #: What phones and word processors make of plain quotes and spaces.
 _TYPOGRAPHIC = str.maketrans(
@@ -48,11 +49,20 @@ def find_target(word: str, targets: Mapping[str, TargetBase]) -> TargetBase:
     by_folded = {name.casefold(): target for name, target in targets.items()}
     if target := by_folded.get(word.casefold()):
         return target
-    shown = word if len(word) <= 40 else word[:39] + "…"
-    meant = nearest(word, targets)
-    hint = f" Did you mean {meant}?" if meant else ""
-    known = f" There are: {', '.join(sorted(targets))}." if targets else " maint.yaml names no target yet."
-    raise UsageError(f"There is no target {shown!r}.{hint or known}")
+    if meant := nearest(word, targets):
+        hint = f"Did you mean {meant}?"
+    elif targets:
+        hint = f"There are: {', '.join(sorted(targets))}. Without a name it is all of them."
+    else:
+        hint = "maint.yaml names no target yet."
+    if "," in word:
+        hint = "Put spaces between the names, no commas."
+    raise UsageError(f"There is no target {quoted(word)}. {hint}")
+
+
+def quoted(word: str) -> str:
+    """A word that was not understood, to be said back."""
+    return repr(shorten(word, 40))
 
 
 def counted(number: int, noun: str) -> str:

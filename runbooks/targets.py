@@ -44,6 +44,13 @@ def passwords_in(url: SecretStr) -> tuple[str, ...]:
     return tuple(form for password in passwords if password for form in (password, unquote(password)))
 
 
+def secrets_in(url: SecretStr) -> tuple[str, ...]:
+    """What of an address must never be shown: nothing when it has no login and no options."""
+    # Whoever reads that it is down must see which one.
+    written = url.get_secret_value()
+    return () if written == _address(url) else (written, *passwords_in(url))
+
+
 def _credentials(headers: Mapping[str, SecretStr]) -> tuple[str, ...]:
     values = [header.get_secret_value() for header in headers.values()]
     # `Bearer abc`: whoever refuses the token quotes it without the scheme.
@@ -59,8 +66,11 @@ def _long_enough(secret: SecretStr) -> SecretStr:
 def _secret_url(url: SecretStr, schemes: tuple[str, ...], example: str) -> SecretStr:
     if _split(url.get_secret_value()).scheme not in schemes:
         raise ValueError(f"the address looks like {example}")
-    for password in passwords_in(url):
-        _long_enough(SecretStr(password))
+    if any(len(password) < SHORTEST for password in passwords_in(url)):
+        raise ValueError(
+            f"a password has at least {SHORTEST} characters, or it cannot be kept out of texts; "
+            "/ ? # @ in it are written %2F %3F %23 %40"
+        )
     return url
 
 
@@ -148,7 +158,7 @@ class PostgresTarget(TargetBase):
         return _address(self.url)
 
     def secrets(self) -> tuple[str, ...]:
-        return (self.url.get_secret_value(), *passwords_in(self.url))
+        return secrets_in(self.url)
 
 
 class RedisTarget(TargetBase):
@@ -161,7 +171,7 @@ class RedisTarget(TargetBase):
         return _address(self.url)
 
     def secrets(self) -> tuple[str, ...]:
-        return (self.url.get_secret_value(), *passwords_in(self.url))
+        return secrets_in(self.url)
 
 
 class Ssh(Spec):
@@ -263,8 +273,6 @@ class LogFormat(Spec):
 
 class LogsTarget(TargetBase):
     """A log with its rotated files. `host` names a host target when the file is not on this machine."""
-
-    FORMATS: ClassVar = ("nginx", "json", "python", "syslog")
 
     type: Literal["logs"]
     path: str = Field(min_length=1)

@@ -6,6 +6,11 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most + 1].rpartition(" ")[0]
 
 
+def shorten(text: str, most: int) -> str:
+    """At most `most` characters, with a mark where something is missing; for text without secrets."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def one_line(text: str, most: int = 200) -> str:
     """At most about `most` characters, every control, bidi and separator character written as an escape."""
     kept = cut(text.strip(), most)

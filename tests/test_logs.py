@@ -68,19 +68,27 @@ def test_a_value_cannot_forge_a_line(stream: io.StringIO, forged: str) -> None:
 
 
 def test_a_console_keeps_values_on_one_line() -> None:
-    """For people at a terminal too, one event's values cannot start a line of their own."""
+    """For people at a terminal too, one event's values cannot start a line of their own, and what is
+    quoted in a trace cannot rewrite the ones above it."""
     stream = io.StringIO()
     configuration, root = structlog.get_config(), logging.getLogger()
     handlers, level = list(root.handlers), root.level
     try:
         set_up_logs(Scrubber(), "console", "info", stream)
         structlog.get_logger().info("typed", text="a\nb")
+        try:
+            raise RuntimeError("\x1b[2J\rforged")
+        except RuntimeError:
+            structlog.get_logger().exception("broke")
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
         structlog.configure(**configuration)
 
-    assert len(stream.getvalue().splitlines()) == 1
+    first, *trace = stream.getvalue().split("\n")
+    assert "a\\nb" in first
+    assert len(trace) > 3
+    assert not {"\r", "\x1b"} & set("".join(trace))
 
 
 def test_debug_is_not_written_at_info(stream: io.StringIO) -> None:

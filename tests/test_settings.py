@@ -223,8 +223,8 @@ def test_the_environment_overrides_the_database(folder: Path) -> None:
         (
             "database: postgresql://u:abc@h/d",
             (
-                "maint.yaml:1:11: `database`: a secret has at least 4 characters, or it cannot be kept out"
-                " of texts"
+                "maint.yaml:1:11: `database`: a password has at least 4 characters, or it cannot be kept out"
+                " of texts; / ? # @ in it are written %2F %3F %23 %40"
             ),
         ),
         (

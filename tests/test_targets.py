@@ -67,6 +67,20 @@ def test_a_bearer_token_is_a_secret_without_its_scheme() -> None:
     assert set(target.secrets()) == {f"Bearer {CANARY}", CANARY}
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        RedisTarget(type="redis", url=SecretStr("redis://cache:6379/0")),
+        PostgresTarget(type="postgres", url=SecretStr("postgresql://db:5432/app")),
+    ],
+    ids=["redis", "postgres"],
+)
+def test_an_address_without_a_login_is_no_secret(target: RedisTarget | PostgresTarget) -> None:
+    """What is wrong with it can be said: the scrubber does not take its name away."""
+    assert target.secrets() == ()
+    assert target.where() == target.url.get_secret_value()
+
+
 @given(st.text(max_size=30))
 def test_any_address_is_read_or_refused(text: str) -> None:
     """Whatever stands in `url:`, the target is made or the error is a validation error."""

@@ -19,7 +19,7 @@ from bot.slack.people import People
 from bot.slack.publisher import Card, Destination, Publisher
 from bot.slack.throttle import Throttle
 from commands.command import Actor, ActorKind, Request
-from commands.dispatch import Admission, Dispatcher, message
+from commands.dispatch import Admission, Dispatcher, crashed, message
 from commands.reply import Reply
 from runbooks.access import Access, Grant, Place
 from runbooks.errors import MaintError, Refused
@@ -130,6 +130,7 @@ class Gateway:
                 await self._take(envelope)
             except Exception:
                 log.exception("slack.request.crashed")
+                await self._answer(envelope.destination, crashed(envelope.correlation))
             finally:
                 structlog.contextvars.clear_contextvars()
                 self._queue.task_done()
@@ -185,7 +186,9 @@ class Gateway:
         channel = str(body.get("channel_id", ""))
         name = str(body.get("channel_name", ""))
         aliases = frozenset(alias for alias, id_ in self._channels.items() if id_ == channel)
-        return Place(id=channel, name=name, aliases=aliases, direct=channel.startswith("D"))
+        # A direct message of several people has a channel's id, and this kind of name.
+        direct = channel.startswith("D") or name.startswith("mpdm-")
+        return Place(id=channel, name=name, aliases=aliases, direct=direct)
 
     async def _answer(self, destination: Destination, answer: Admission | Reply) -> None:
         card = None
@@ -198,6 +201,8 @@ class Gateway:
             await card.finish(reply)
         except MaintError as error:
             log.error("slack.answer.failed", error=str(error))
+        except Exception:
+            log.exception("slack.answer.crashed")  # as a task of its own nobody else would hear of it
         except asyncio.CancelledError:
             if card is not None:
                 await self._interrupt(card)

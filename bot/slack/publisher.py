@@ -13,13 +13,13 @@ from typing import Protocol
 
 import aiohttp
 import structlog
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.slack.client import SlackClient, error_code, http_status
 from bot.slack.render import LISTING_LENGTH, blocks, clean, fallback, listing_blocks
 from bot.slack.throttle import Bucket
 from commands.reply import Listing, Note, Reply
-from runbooks.errors import MaintError, SlackError
+from runbooks.errors import MaintError, RecordsError, SlackError
 from runbooks.records.cards import Card as CardRecord
 
 log = structlog.get_logger()
@@ -79,6 +79,18 @@ def _is_doubtful(error: Exception) -> bool:
     return not isinstance(error, aiohttp.ClientConnectorError)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A card in Slack. `done` says that it shows its last reply, whatever the database knows of that."""
+
+    ts: str
+    done: bool
+
+
+def _metadata(card_id: str, reply: Reply) -> dict[str, object]:
+    return {"event_type": METADATA, "event_payload": {"card": card_id, "done": reply.done}}
+
+
 class Publisher:
     """Posts and edits, for every card of this process."""
 
@@ -114,7 +126,11 @@ class Publisher:
         card = CardRecord(kind="command", correlation=card_id, channel=channel, id=card_id)
         await self._records.add_card(card)
         ts = await self._post(card, reply)
-        await self._records.card_posted(card.id, ts)
+        try:
+            await self._records.card_posted(card.id, ts)
+        except RecordsError as error:
+            # This process knows where it stands, and after a crash the next one finds it.
+            log.warning("slack.card.not_recorded", card=card.id, error=str(error))
         return ts
 
     async def finished(self, card_id: str) -> None:
@@ -127,9 +143,9 @@ class Publisher:
         cards = await self._records.unfinished_cards(before)
         for card in cards:
             try:
-                ts = card.ts or await self._find(card.channel, card.id, card.created_at.timestamp())
-                if ts is not None:
-                    await self.edit(card.channel, ts, reply)
+                found = await self._find(card)
+                if found is not None and not found.done:
+                    await self.edit(card.channel, found.ts, reply, card.id)
             except (NoEntry, Gone) as error:
                 log.info("slack.card.gone", card=card.id, error=str(error))
             except SlackError as error:
@@ -139,14 +155,13 @@ class Publisher:
         return len(cards)
 
     async def _post(self, card: CardRecord, reply: Reply) -> str:
-        channel, started = card.channel, card.created_at.timestamp()
         for attempt in range(1, POST_ATTEMPTS + 1):
             try:
                 response = await self._slack.web.chat_postMessage(
-                    channel=channel,
+                    channel=card.channel,
                     text=fallback(reply),
                     blocks=blocks(reply),
-                    metadata={"event_type": METADATA, "event_payload": {"card": card.id}},
+                    metadata=_metadata(card.id, reply),
                     unfurl_links=False,
                     unfurl_media=False,
                 )
@@ -156,15 +171,17 @@ class Publisher:
                     raise _as_slack_error(error) from error
                 log.warning("slack.post.in_doubt", card=card.id, attempt=attempt, error=type(error).__name__)
             await self._sleep(DOUBT_PAUSE * attempt)
-            if ts := await self._find(channel, card.id, started):
-                return ts
+            if found := await self._find(card):
+                return found.ts
         raise SlackError("Slack did not take the card after several tries.")
 
-    async def _find(self, channel: str, card_id: str, since: float) -> str | None:
-        """The ts of a card that was posted although its answer was lost."""
+    async def _find(self, card: CardRecord) -> "_Found | None":
+        """The card as it stands in Slack, also when it was posted although its answer was lost."""
+        since = f"{card.created_at.timestamp() - 60:.6f}"
+        span = {"oldest": card.ts, "latest": card.ts, "inclusive": True} if card.ts else {"oldest": since}
         try:
             history = await self._slack.web.conversations_history(
-                channel=channel, oldest=f"{since - 60:.6f}", include_all_metadata=True, limit=100
+                channel=card.channel, include_all_metadata=True, limit=100, **span
             )
         except (SlackApiError, *CONNECTION_ERRORS) as error:
             if isinstance(known := _as_slack_error(error), NoEntry):
@@ -173,11 +190,11 @@ class Publisher:
         for message in history["messages"]:
             metadata = message.get("metadata") or {}
             payload = metadata.get("event_payload") or {}
-            if metadata.get("event_type") == METADATA and payload.get("card") == card_id:
-                return str(message["ts"])
+            if metadata.get("event_type") == METADATA and payload.get("card") == card.id:
+                return _Found(str(message["ts"]), done=bool(payload.get("done")))
         return None
 
-    async def edit(self, channel: str, ts: str, reply: Reply) -> bool:
+    async def edit(self, channel: str, ts: str, reply: Reply, card_id: str) -> bool:
         """Draws the card anew. An unfinished one only if edits are to spare: False says it was not drawn."""
         while not self._edits.take(keep=0 if reply.done else KEPT_FOR_FINAL):
             if not reply.done:
@@ -185,7 +202,11 @@ class Publisher:
             await self._sleep(self._edits.wait())
         try:
             await self._slack.web.chat_update(
-                channel=channel, ts=ts, text=fallback(reply), blocks=blocks(reply)
+                channel=channel,
+                ts=ts,
+                text=fallback(reply),
+                blocks=blocks(reply),
+                metadata=_metadata(card_id, reply),
             )
         except (SlackApiError, *CONNECTION_ERRORS) as error:
             raise _as_slack_error(error) from error
@@ -212,8 +233,8 @@ class Publisher:
                         title=listing.name,
                         content=clean(listing.text),
                     )
-            except (SlackApiError, *CONNECTION_ERRORS) as error:
-                raise _as_slack_error(error) from error
+            except (SlackClientError, *CONNECTION_ERRORS) as error:
+                raise _as_slack_error(error) from error  # a refused upload is no SlackApiError
 
 
 def _as_slack_error(error: Exception) -> SlackError:
@@ -260,7 +281,7 @@ class Card:
                 self._changed.clear()
                 async with self._drawing:
                     if self._latest is not None:
-                        await self._publisher.edit(self._destination.channel, ts, self._latest)
+                        await self._publisher.edit(self._destination.channel, ts, self._latest, self._id)
         except MaintError as error:
             log.warning("slack.card.not_shown", card=self._id, error=str(error))
 
@@ -280,11 +301,15 @@ class Card:
             if isinstance(posted, MaintError):
                 raise posted
             if not shown:
-                await self._publisher.edit(self._destination.channel, posted, reply)
+                await self._publisher.edit(self._destination.channel, posted, reply, self._id)
         except MaintError as error:
             await self._in_private(reply, error)
             posted = error
-        await self._publisher.finished(self._id)
+        try:
+            await self._publisher.finished(self._id)
+        except RecordsError as error:
+            # Slack knows it too: whoever mends cards sees there that this one is done.
+            log.warning("slack.card.not_recorded", card=self._id, error=str(error))
         if isinstance(posted, str):
             await self._publisher.add_details(self._destination.channel, posted, reply.details)
 

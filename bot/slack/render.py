@@ -14,6 +14,7 @@ from typing import Any
 
 from commands.reply import Element, Facts, Listing, Note, Paragraph, Reply, Row, Rows, Span, Style, Text
 from runbooks.status import Status
+from runbooks.visible import shorten
 
 Block = dict[str, Any]
 
@@ -37,6 +38,14 @@ _SYMBOLS = {
     Status.UNKNOWN: "grey_question",
     Status.SKIPPED: "white_circle",
 }
+#: A header draws no emoji by name without parsing all of its text for them.
+_SIGNS = {
+    Status.OK: "🟢",
+    Status.WARNING: "🟡",
+    Status.CRITICAL: "🔴",
+    Status.UNKNOWN: "❔",
+    Status.SKIPPED: "⚪",
+}
 _STYLES = {Style.STRONG: {"bold": True}, Style.CODE: {"code": True}, Style.FAINT: {"italic": True}}
 
 #: Control characters, and the ones that turn or hide text: a name must not be able to fake a line.
@@ -50,11 +59,6 @@ def clean(text: str) -> str:
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def cut(text: str, length: int) -> str:
-    """At most that many characters, with a mark where something is missing."""
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
 def escape(text: str) -> str:
     """For mrkdwn: no mention, no link, no channel-wide ping can come from it."""
     return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -62,7 +66,7 @@ def escape(text: str) -> str:
 
 def fallback(reply: Reply) -> str:
     """One line for notifications and for clients that draw no blocks."""
-    return escape(cut(" ".join(reply.fallback.split()), FALLBACK_LENGTH)) or "Maint"
+    return escape(shorten(" ".join(reply.fallback.split()), FALLBACK_LENGTH)) or "Maint"
 
 
 def blocks(reply: Reply) -> list[Block]:
@@ -72,8 +76,6 @@ def blocks(reply: Reply) -> list[Block]:
         "text": {"type": "plain_text", "text": _header(reply), "emoji": False},
     }
     drawn: list[Block] = [header]
-    if reply.status:
-        drawn.append(_rich([_symbol(reply.status), _text(f" {reply.status}", {"bold": True})]))
     room = MESSAGE_LENGTH - sum(_length(block) + BLOCK_COST for block in drawn)
     left_out = 0
     for block, length in _elements(reply.elements):
@@ -90,13 +92,14 @@ def blocks(reply: Reply) -> list[Block]:
 
 def listing_blocks(listing: Listing) -> list[Block]:
     """A short listing for a thread."""
-    text = cut(clean(listing.text), LISTING_LENGTH) or " "
+    text = shorten(clean(listing.text), LISTING_LENGTH) or " "
     preformatted = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
     return [{"type": "rich_text", "elements": [preformatted]}]
 
 
 def _header(reply: Reply) -> str:
-    return cut(" ".join(clean(reply.title).split()), HEADER_LENGTH) or "Maint"
+    sign = f"{_SIGNS[reply.status]} " if reply.status else ""
+    return shorten(sign + " ".join(clean(reply.title).split()), HEADER_LENGTH).strip() or "Maint"
 
 
 def _elements(elements: Iterable[Element]) -> Iterator[tuple[Block, int]]:
@@ -124,16 +127,16 @@ def _row(row: Row) -> list[Block]:
     parts = [
         _symbol(row.status),
         _text(f" {row.status}  "),
-        _text(cut(clean(row.title), 200), {"bold": True}),
+        _text(shorten(clean(row.title), 200), {"bold": True}),
     ]
     if row.value:
-        parts += [_text("  "), _text(cut(clean(row.value), 200), {"bold": True})]
+        parts += [_text("  "), _text(shorten(clean(row.value), 200), {"bold": True})]
     if row.bound:
-        parts.append(_text(f"  (limit {cut(clean(row.bound), 200)})"))
+        parts.append(_text(f"  (limit {shorten(clean(row.bound), 200)})"))
     if row.trend:
-        parts.append(_text(f"  ·  {cut(clean(row.trend), 200)}"))
+        parts.append(_text(f"  ·  {shorten(clean(row.trend), 200)}"))
     if row.note:
-        parts.append(_text("\n" + cut(clean(row.note), NOTE_LENGTH)))
+        parts.append(_text("\n" + shorten(clean(row.note), NOTE_LENGTH)))
     return parts
 
 
@@ -141,7 +144,7 @@ def _spans(text: Text, length: int) -> list[Block]:
     spans = (Span(text),) if isinstance(text, str) else text
     parts = []
     for span in spans:
-        shown = cut(clean(span.text), length)
+        shown = shorten(clean(span.text), length)
         length = max(1, length - len(shown))
         if shown:
             parts.append(_text(shown, _STYLES.get(span.style)))
@@ -161,7 +164,7 @@ def _rich(parts: list[Block]) -> Block:
 
 
 def _context(text: str) -> Block:
-    shown = cut(clean(text), CONTEXT_LENGTH) or " "
+    shown = shorten(clean(text), CONTEXT_LENGTH) or " "
     return {"type": "context", "elements": [{"type": "plain_text", "text": shown, "emoji": False}]}
 
 

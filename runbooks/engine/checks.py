@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 
 from runbooks.engine.judge import judge
-from runbooks.errors import StepError
+from runbooks.errors import RecordsError, StepError
 from runbooks.ids import new_id
 from runbooks.records.measurements import Last, Series, StoredResult
 from runbooks.scrub import Scrubber
@@ -19,6 +19,7 @@ from runbooks.status import SEVERITY, Status, worst
 from runbooks.steps.reach import Connections, Previous, Reach, utc_now
 from runbooks.steps.step import EVERY, Check, Measured, Output, Value
 from runbooks.targets import TARGET_TYPES, TargetBase
+from runbooks.visible import shorten
 
 log = structlog.get_logger()
 
@@ -62,13 +63,14 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Every row, worst first."""
+    """Every row, worst first. `unkept` says why the database has none of them, if it has none."""
 
     runbook: str
     correlation: str
     started: datetime
     duration: timedelta
     results: tuple[Result, ...]
+    unkept: str = ""
 
     @property
     def status(self) -> Status:
@@ -78,7 +80,7 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How many checks run at the same moment, in all and on one target."""
+    """How many checks run at the same moment, in all and on one target, however many reports there are."""
 
     total: int = 50
     per_target: int = 4
@@ -141,7 +143,11 @@ class CheckRunner:
         self._targets = targets
         self._history = history
         self._scrub = scrub
-        self._limits = limits
+        self._total = asyncio.Semaphore(limits.total)
+        # By target, and for every report alike: ten people who ask at once load a target no more than one.
+        self._per_target: dict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(limits.per_target)
+        )
         self._now = now
 
     async def run(
@@ -153,17 +159,13 @@ class CheckRunner:
     ) -> Report:
         """Measures every item, tells `on_result` of each row as it comes, keeps them, and returns them all.
 
-        Raises RecordsError when the results cannot be kept; no fault of a step is raised.
+        Raises RecordsError when earlier results cannot be read; no fault of a step is raised.
         """
         started = self._now()
         clock = asyncio.get_running_loop().time
         start = clock()
         keys = [item.key for item in items]
         previous, medians = await asyncio.gather(self._history.previous(keys), self._history.medians(keys))
-        total = asyncio.Semaphore(self._limits.total)
-        per_target: dict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(self._limits.per_target)
-        )
         results: list[Result] = []
 
         async def run_one(item: Item, connections: Connections) -> None:
@@ -174,7 +176,7 @@ class CheckRunner:
                 previous=Previous(last.at, last.values) if (last := previous.get(item.key)) else None,
             )
             # The target's limit first: those who wait for a slow target hold no place of the others.
-            async with per_target[item.target.name], total:
+            async with self._per_target[item.target.name], self._total:
                 result = await self._row(item, reach, medians.get(item.key))
             results.append(result)
             on_result(result)
@@ -183,13 +185,20 @@ class CheckRunner:
             for item in items:
                 group.create_task(run_one(item, connections))
         results.sort(key=lambda result: (-SEVERITY.index(result.status), keys.index(result.key)))
-        await self._history.keep([_stored(correlation, result) for result in results])
+        unkept = ""
+        try:
+            await self._history.keep([_stored(correlation, result) for result in results])
+        except RecordsError as error:
+            # Whoever asked needs what was found the more when the database is in trouble.
+            log.error("report.not_kept", error=str(error))
+            unkept = str(error)
         return Report(
             runbook=runbook,
             correlation=correlation,
             started=started,
             duration=timedelta(seconds=clock() - start),
             results=tuple(results),
+            unkept=unkept,
         )
 
     async def _row(self, item: Item, reach: Reach, median: float | None) -> Result:
@@ -249,8 +258,7 @@ class CheckRunner:
                 return Measured(), f"a fault in Maint's {check.kind}: look for {reference} in its log"
 
     def _clean(self, text: str) -> str:
-        clean = self._scrub(text)
-        return clean if len(clean) <= LONGEST_REASON else clean[: LONGEST_REASON - 1] + "…"
+        return shorten(self._scrub(text), LONGEST_REASON)
 
     def _clean_value(self, value: Value) -> Value:
         return self._clean(value) if isinstance(value, str) else value

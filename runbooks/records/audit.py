@@ -15,6 +15,7 @@ from runbooks.records.columns import storable
 from runbooks.records.database import scrubber_of
 from runbooks.records.schema import NOTABLE, audit_events
 from runbooks.scrub import Scrubber
+from runbooks.visible import shorten
 
 #: Characters of one text in `details`, and of all of them together as JSON.
 LONGEST_DETAIL, LONGEST_DETAILS = 3_000, 16_000
@@ -155,5 +156,4 @@ def _plain(value: object, scrub: Scrubber) -> object:
         return [_plain(inner, scrub) for inner in value]
     if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    text = storable(scrub(str(value)))
-    return text if len(text) <= LONGEST_DETAIL else text[: LONGEST_DETAIL - 1] + "…"
+    return shorten(storable(scrub(str(value))), LONGEST_DETAIL)

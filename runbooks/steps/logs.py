@@ -22,6 +22,10 @@ MOST_UNREADABLE = 10.0
 #: Seconds that a line may be ahead of this clock.
 _AHEAD = 300.0
 _TOP = 5
+_NO_RATE = (
+    "there are errors, but lines of this log are no requests, so nobody knows the error rate: let a runbook "
+    "of yours judge `errors` or `per_minute`"
+)
 
 
 class LogErrors(Check[LogsTarget]):
@@ -62,6 +66,13 @@ class LogErrors(Check[LogsTarget]):
     def _measured(self, window: Window, format_: Format, now: float) -> Measured:
         tally = window.tally
         total = tally.records if format_.total else None
+        findings = _findings(window, now)
+        skipped = ""
+        if {*self.warning, *self.critical} == {"rate_percent"}:
+            if total is None and tally.errors:
+                findings.append((Status.UNKNOWN, _NO_RATE))
+            elif total == 0:
+                skipped = "no requests"
         return Measured(
             values={
                 "errors": tally.errors,
@@ -72,8 +83,9 @@ class LogErrors(Check[LogsTarget]):
                 "unreadable": tally.unreadable,
             },
             summary=", ".join(self._summary(window, total, now)),
-            findings=tuple(_findings(window, now)),
+            findings=tuple(findings),
             details=tuple(_details(tally)),
+            skipped=skipped,
         )
 
     def _summary(self, window: Window, total: int | None, now: float) -> list[str]:

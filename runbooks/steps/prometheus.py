@@ -18,6 +18,7 @@ from runbooks.steps.step import Check, Measured, Output
 from runbooks.steps.units import show
 from runbooks.steps.web import Unreachable, fetch, headers_of, join, open_client
 from runbooks.targets import PrometheusTarget
+from runbooks.visible import one_line, shorten
 
 #: Bytes of an answer that are read; thousands of series fit.
 ANSWER_LIMIT = 8 * 1024 * 1024
@@ -121,10 +122,10 @@ class _Api:
         address = self._target.url
         reply = await self._ask(address, path, shape, form)
         if reply.status == "error":
-            raise StepError(f"{address} says {reply.errorType}: {_cut(reply.error, 500)}")
+            raise StepError(f"{address} says {reply.errorType}: {one_line(reply.error, 500)}")
         if reply.data is None:
             raise StepError(f"{address} answered {path} without data")
-        return reply.data, tuple(f"Prometheus warns: {_cut(text, 500)}" for text in reply.warnings)
+        return reply.data, tuple(f"Prometheus warns: {one_line(text, 500)}" for text in reply.warnings)
 
     async def alertmanager(self, address: str) -> list[_SentAlert]:
         """Every alert that Alertmanager has."""
@@ -139,13 +140,9 @@ async def _api(target: PrometheusTarget, seconds: float) -> AsyncIterator[_Api]:
         yield _Api(client, target, deadline)
 
 
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
 def _labels(labels: Mapping[str, str], *without: str) -> str:
     shown = ", ".join(f"{name}={value}" for name, value in sorted(labels.items()) if name not in without)
-    return _cut(shown, DETAIL_LENGTH)
+    return shorten(shown, DETAIL_LENGTH)
 
 
 def _bounded(lines: Sequence[str]) -> tuple[str, ...]:
@@ -362,4 +359,4 @@ def _line(alert: _Alert, now: datetime) -> str:
     age = show((now - alert.activeAt).total_seconds(), "s")
     labels = _labels(alert.labels, "alertname", "severity")
     words = f"{_severity(alert) or 'no severity'} {name}, active since {since} ({age})"
-    return _cut(f"{words}: {labels}" if labels else words, 2 * DETAIL_LENGTH)
+    return shorten(f"{words}: {labels}" if labels else words, 2 * DETAIL_LENGTH)

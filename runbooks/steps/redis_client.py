@@ -1,6 +1,7 @@
 """One step's connection to a Redis server, and its refusals in words."""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -82,4 +83,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _words(error: BaseException, target: RedisTarget) -> str:
-    return one_line(Scrubber(target.secrets())(str(error)))
+    # asyncio's own words name the address once more, and an errno.
+    if isinstance(error, ConnectionRefusedError | FileNotFoundError) and error.errno:
+        return os.strerror(error.errno)
+    return one_line(Scrubber(target.secrets())(str(error))).rstrip(".")

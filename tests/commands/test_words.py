@@ -60,11 +60,12 @@ def test_a_target_is_found_whatever_its_case() -> None:
     ("typed", "answer"),
     [
         ("cahce", "There is no target 'cahce'. Did you mean cache?"),
-        ("xyzzy", "There is no target 'xyzzy'. There are: cache, db, web-1."),
+        ("all", "There is no target 'all'. There are: cache, db, web-1. Without a name it is all of them."),
+        ("db,cache", "There is no target 'db,cache'. Put spaces between the names, no commas."),
     ],
 )
 def test_an_unknown_target_is_answered_with_the_nearest(typed: str, answer: str) -> None:
-    """The answer names the target that was probably meant, or all that there are."""
+    """The answer names the target that was probably meant or all that there are, or says how to write it."""
     with pytest.raises(UsageError) as caught:
         find_target(typed, TARGETS)
 

@@ -224,12 +224,24 @@ async def test_rows_come_as_they_are_ready_and_are_kept(memory: Memory) -> None:
     assert {result.median for result in report.results} == {7.0}
 
 
-async def test_results_that_cannot_be_kept_are_not_reported_as_if_they_were(memory: Memory) -> None:
-    """A database that does not take the results is an error, not a silent gap."""
+async def test_results_that_cannot_be_kept_are_reported_and_said_not_to_be(memory: Memory) -> None:
+    """A database that does not take the results costs nobody the report, and is no silent gap."""
     memory.fails = True
 
-    with pytest.raises(RecordsError, match="disk is full"):
-        await run(memory, item())
+    report = await run(memory, item())
+
+    assert [result.value for result in report.results] == [1.0]
+    assert report.unkept == "the disk is full"
+
+
+async def test_limits_hold_over_all_reports(memory: Memory) -> None:
+    """Two reports at the same time load a target no more than one does."""
+    runner = CheckRunner(HOSTS, memory, Scrubber(), Limits(total=9, per_target=2))
+    items = [item(f"s{n}", pause=0.02) for n in range(4)]
+
+    await asyncio.gather(runner.run("health", items, "one"), runner.run("health", items, "two"))
+
+    assert running.most == 2
 
 
 async def test_cancelling_a_report_ends_its_steps(memory: Memory) -> None:

@@ -2,15 +2,19 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from urllib.parse import urlencode
 
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
+from sqlalchemy import text
 
 from bot.sandbox import Sandbox
 from bot.slack import publisher
+from bot.slack.people import People
+from runbooks.errors import RecordsError
 from runbooks.records.audit import Filter
 from runbooks.records.cards import Card
 from runbooks.records.records import Records
@@ -165,9 +169,11 @@ async def test_a_card_is_mended_once_slack_is_back(
     monkeypatch.setattr("bot.slack.client.ATTEMPTS", 0)
     channel = "C000000OPS"
     web = AsyncWebClient(token=sandbox.bot_token, base_url=sandbox.api_url)
-    ts = str((await web.chat_postMessage(channel=channel, text="checking"))["ts"])
+    card = Card(kind="command", correlation="c", channel=channel)
+    metadata = {"event_type": publisher.METADATA, "event_payload": {"card": card.id, "done": False}}
+    posted = await web.chat_postMessage(channel=channel, text="checking", metadata=metadata)
     records = await Records.open(str(workplace.settings["database"]))
-    await records.add_card(Card(kind="command", correlation="c", channel=channel, ts=ts))
+    await records.add_card(replace(card, ts=str(posted["ts"])))
     await records.close()
     sandbox.fault("chat.update", "server_error", times=2, status=503)
     async with workplace.serving():
@@ -246,3 +252,73 @@ async def test_the_scopes_of_the_manifest_are_those_of_the_calls(
     by_design = {"users:read.email", "groups:history", "im:history"}
     assert refused == []
     assert set(BOT_SCOPES) - by_design <= sandbox.workspace.scopes_used
+
+
+async def test_a_report_is_never_mended_away(
+    sandbox: Sandbox, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the database could not note that a card is done, the card in Slack still says that it is.
+
+    The database fails in just that moment by replacing the one call: a real one cannot be stopped so well.
+    """
+
+    async def fails(*_: object) -> None:
+        raise RecordsError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Records, "card_finished", fails)
+        async with workplace.serving():
+            await sandbox.slash("admin", "ops", "/maint health app")
+            await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"), 10)
+    monkeypatch.setattr("bot.app.CARD_AGE", timedelta(0))
+    async with workplace.serving():
+        await sandbox.wait_for(lambda: [c for c in sandbox.calls if c.method == "conversations.history"])
+
+    assert newest(sandbox, f"{REPORTED}ok")
+    assert not newest(sandbox, "Interrupted")
+
+
+async def test_a_refused_upload_is_a_line_in_the_log(
+    sandbox: Sandbox, workplace: Workplace, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When Slack takes the details' file not, the card stands all the same, and the log says what failed."""
+    sandbox.fault("upload", "server_error", times=4)
+    site.status, site.body = 500, "x"
+    workplace.settings["targets"] = many_targets(site, 60)
+    async with workplace.serving():
+        await sandbox.slash("admin", "ops", "/maint health")
+        await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}critical"), 15)
+    assert "slack.answer.failed" in caplog.text
+
+
+async def test_a_fault_of_ours_is_answered_with_a_reference(
+    sandbox: Sandbox, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No acknowledged command is left without an answer, also when Maint itself breaks on the way in.
+
+    The fault is planted: every one that is known was repaired.
+    """
+
+    async def breaks(*_: object) -> None:
+        raise KeyError("user")
+
+    monkeypatch.setattr(People, "identify", breaks)
+    async with workplace.serving():
+        await sandbox.slash("admin", "ops", "/maint health app")
+        await sandbox.wait_for(lambda: newest(sandbox, "Something broke in Maint", as_user="admin"))
+
+
+async def test_a_database_that_fails_after_the_checks_costs_nobody_the_report(
+    sandbox: Sandbox, workplace: Workplace, site: Site
+) -> None:
+    """A report whose results cannot be kept is shown all the same, and says so."""
+    site.seconds = 0.3
+    async with workplace.serving() as server:
+        assert server._records is not None
+        await sandbox.slash("admin", "ops", "/maint health app")
+        await sandbox.wait_for(lambda: newest(sandbox, "checking"), 10)
+        with server._records.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE check_results RENAME TO gone"))
+        card = await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"), 10)
+
+    assert "these results are not kept" in card.shown

@@ -87,6 +87,12 @@ async def test_what_slack_did_not_sign_is_refused(sandbox: Sandbox, by_http: Wor
         (b"\xff", "application/json"),
         (b"<x/>", "application/xml"),
         (b"&".join(b"a=%d" % n for n in range(1001)), FORM),
+        (b"payload={}&payload=[", FORM),
+        (b'{"type":"event_callback","event":"x"}', "application/json"),
+        (b'{"authorizations":5}', "application/json"),
+        (b'{"enterprise":5}', "application/json"),
+        (b'{"type":"block_actions","actions":[]}', "application/json"),
+        (b"payload=" + quote_plus('{"type":"view_submission","view":5}').encode(), FORM),
     ],
 )
 async def test_a_malformed_body_is_a_bad_request(
@@ -98,6 +104,41 @@ async def test_a_malformed_body_is_a_bad_request(
 
     assert answer.status == 400
     assert "Traceback" not in answer.body
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+async def test_a_body_is_read_as_it_came(sandbox: Sandbox, by_http: Workplace, coding: str) -> None:
+    """A body is never unpacked, so one that cannot be is no error of ours: its signature is checked first."""
+    packed = {**headers(sandbox.signing_secret, BODY), "Content-Encoding": coding}
+    async with by_http.serving():
+        signed = await sandbox.request(BODY, packed)
+        unsigned = await sandbox.request(BODY + b"x", packed)
+
+    assert (signed.status, unsigned.status) == (200, 401)
+
+
+async def test_a_command_may_have_any_word_in_it(sandbox: Sandbox, by_http: Workplace) -> None:
+    """No word of a command, not even `payload`, is taken for a part of the protocol."""
+    async with by_http.serving():
+        delivery = await sandbox.slash("admin", "ops", "/maint help payload")
+        await sandbox.wait_for(lambda: newest(sandbox, "'payload'", as_user="admin"))
+
+    assert delivery.status == 200
+
+
+@pytest.mark.parametrize(
+    ("channel", "name"), [("D0DIRECT", "directmessage"), ("C0SEVERAL", "mpdm-admin--sre1-1")]
+)
+async def test_every_channel_is_no_direct_message(
+    sandbox: Sandbox, by_http: Workplace, channel: str, name: str
+) -> None:
+    """A grant for every channel allows no direct message, not even one of several people."""
+    body = BODY.replace(b"whoami", b"health") + f"&channel_id={channel}&channel_name={name}".encode()
+    async with by_http.serving():
+        await sandbox.request(body, headers(sandbox.signing_secret, body))
+    (event,) = await by_http.audit()
+
+    assert (event.event.outcome, event.event.channel) == ("denied", channel)
 
 
 async def test_a_body_that_is_too_large_is_not_read(sandbox: Sandbox, by_http: Workplace) -> None:

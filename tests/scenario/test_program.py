@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox import Sandbox
+from bot.sandbox.faults import Fault, Trouble
 from tests.scenario.conftest import Site, Workplace, newest
 
 REPORTED = "Morning health check: "
@@ -122,6 +123,45 @@ async def test_serve_says_in_one_line_what_keeps_it_from_starting(
     assert "wrong-token" not in ended.err
 
 
+async def test_a_port_that_is_taken_is_one_line(workplace: Workplace, site: Site) -> None:
+    """`maint serve` says which address it cannot have and where that is configured, without a trace."""
+    port = int(site.url.rpartition(":")[2])
+    workplace.settings["http"] = {"port": port}
+
+    ended = await maint(
+        "--config", str(workplace.write()), "serve", env=environment(workplace), cwd=workplace.folder
+    )
+
+    assert ended.code == 1
+    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use. " in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_sigterm_ends_a_start_that_hangs(sandbox: Sandbox, workplace: Workplace) -> None:
+    """A Slack that never answers does not keep `maint serve` from leaving when it is told to."""
+    hole = Fault(Trouble.BLACK_HOLE, times=5)
+    sandbox.faults.plan("auth.test", hole)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "--config", str(workplace.write()), "serve",
+        env=environment(workplace), cwd=workplace.folder, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        for _ in range(200):
+            if hole.times < 5:
+                break
+            await asyncio.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            _, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+    assert process.returncode == 0
+    assert b"Traceback" not in err
+
+
 async def test_a_second_process_on_one_sqlite_file_is_refused(sandbox: Sandbox, workplace: Workplace) -> None:
     """SQLite is for one serving process: the second says who the first is."""
     workplace.settings["database"] = f"sqlite:///{workplace.folder}/one.db"
@@ -209,6 +249,28 @@ async def test_what_cannot_be_measured_ends_with_three(workplace: Workplace) -> 
     assert "unknown" in ended.out
 
 
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        (("health", "nosuch"), {}),
+        (("health", "--nosuch"), {}),
+        (("health",), {"target": {}}),
+        (("health",), {"database": "postgresql://u:pw12345@127.0.0.1:9/maint"}),
+    ],
+    ids=["no such target", "no such option", "a fault in maint.yaml", "no database"],
+)
+async def test_what_keeps_health_from_looking_ends_with_three(
+    workplace: Workplace, words: tuple[str, ...], settings: dict[str, object]
+) -> None:
+    """What was typed or configured wrongly alarms nobody as a warning or critical: it is a 3."""
+    workplace.settings |= settings
+    workplace.write()
+
+    ended = await maint(*words, env=environment(), cwd=workplace.folder)
+
+    assert ended.code == 3, ended.err
+
+
 async def test_json_is_the_same_for_machines(workplace: Workplace, site: Site) -> None:
     """`maint health --json` prints nothing but JSON, with every value and its status."""
     site.status = 503
@@ -229,7 +291,7 @@ async def test_the_terminal_names_the_nearest_command_and_target(workplace: Work
     command = await maint("helth", env=environment(), cwd=workplace.folder)
     target = await maint("health", "ap", env=environment(), cwd=workplace.folder)
 
-    assert (command.code, target.code) == (2, 2)
+    assert (command.code, target.code) == (2, 3)
     assert "Did you mean health?" in command.err
     assert "Did you mean app?" in target.out
 

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -165,9 +165,11 @@ def log(tmp_path: Path) -> Path:
 def count(reach: Reach, log: Path) -> Count:
     """Measures that log at NOW."""
 
-    async def measure(window: str = "1h", **target: object) -> Measured:
+    async def measure(
+        window: str = "1h", warning: Mapping[str, object] | None = None, **target: object
+    ) -> Measured:
         settings = {"type": "logs", "name": "app", "path": str(log), "format": "python", **target}
-        check = LogErrors.model_validate({"window": window})
+        check = LogErrors.model_validate({"window": window, "warning": warning or {}})
         return await check.measure(LogsTarget.model_validate(settings), replace(reach, now=lambda: NOW))
 
     return measure

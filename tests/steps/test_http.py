@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from runbooks.errors import StepError
+from runbooks.status import Status
 from runbooks.steps import CHECKS
 from runbooks.steps.http import BODY_LIMIT, HttpProbe, percentile
 from runbooks.steps.reach import Connections, Reach
@@ -212,6 +213,15 @@ async def test_every_sample_is_a_new_visitor() -> None:
 
     async with serve(root=handler) as url:
         assert (await probe(url, samples=2)).findings == ()
+
+
+async def test_a_wrong_status_is_said_once() -> None:
+    """It is in the finding, so the words beside the value do not repeat it."""
+    async with serve(health=says("", 500)) as url:
+        measured = await probe(url, path="/health")
+
+    assert measured.findings == ((Status.CRITICAL, f"{url}/health answered 500 instead of 2xx"),)
+    assert measured.summary == ""
 
 
 async def test_the_query_of_a_path_is_not_shown() -> None:

@@ -73,6 +73,27 @@ async def test_without_an_error_the_rate_is_zero_whatever_it_is_of(
     assert (await count()).values["rate_percent"] == rate
 
 
+async def test_errors_without_a_rate_say_what_to_judge_instead(count: Count, log: Path) -> None:
+    """Where the rate alone has a threshold and nobody knows it, the reason is more than `no data`."""
+    write(log, line(10, "ERROR app: said"))
+
+    measured = await count(warning={"rate_percent": {"above": 1}})
+
+    ((status, text),) = measured.findings
+    assert status is Status.UNKNOWN
+    assert "judge `errors` or `per_minute`" in text
+
+
+async def test_a_night_without_requests_is_nothing_to_judge(count: Count, log: Path) -> None:
+    """An access log in which nobody asked for anything is skipped when the rate alone has a threshold."""
+    write(log)
+
+    by_rate = await count(format="nginx", warning={"rate_percent": {"above": 1}})
+    by_number = await count(format="nginx", warning={"errors": {"above": 0}})
+
+    assert (by_rate.skipped, by_number.skipped) == ("no requests", "")
+
+
 async def test_a_log_that_went_quiet_is_told(count: Count, log: Path) -> None:
     """No line in the window is no error, and the age of the last one is said."""
     write(log, line(180))

@@ -64,7 +64,7 @@ async def test_a_missing_password_is_critical(locked_url: str) -> None:
     """A server that wants a password is not well because it answered something (NOAUTH)."""
     measured = await measure(RedisPing(), locked_url)
 
-    assert "login refused: Authentication required." in trouble(measured)
+    assert "login refused: Authentication required (check" in trouble(measured)
     assert measured.values["elapsed_ms"] is None
 
 
@@ -113,11 +113,10 @@ async def test_a_login_that_may_not_look_is_unknown(restricted_url: str) -> None
 
 
 async def test_refused_connections_are_critical() -> None:
-    """Where nothing listens, the text says so, and where that is."""
+    """Where nothing listens, the text says so, and where that is, without the password."""
     text = trouble(await measure(RedisPing(), "redis://:secret-1@127.0.0.1:1/0"))
 
-    assert text.startswith("redis://127.0.0.1:1/0: nothing listens there: ")
-    assert "secret-1" not in text
+    assert text == "redis://127.0.0.1:1/0: nothing listens there: Connection refused (is Redis running?)"
 
 
 async def test_a_missing_socket_is_critical(tmp_path: Path) -> None:
