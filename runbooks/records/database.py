@@ -1,10 +1,14 @@
 """Opens the database: one engine, set up so that what was acknowledged is on the disk."""
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 
@@ -59,7 +63,7 @@ def open_database(url: str, scrub: Scrubber | None = None) -> Engine:
         "max_overflow": POOL_EXTRA,
         "pool_timeout": POOL_TIMEOUT,
         "hide_parameters": True,  # people's words and ours stay out of error texts
-        "execution_options": {"scrub": scrub or Scrubber()},
+        "execution_options": {"scrub": scrub or Scrubber(), "connections": WeakSet()},
     }
     if parsed.get_backend_name() == "sqlite":
         _make_file(Path(parsed.database or ""))
@@ -75,6 +79,8 @@ def open_database(url: str, scrub: Scrubber | None = None) -> Engine:
             connect_args=_postgres_arguments(parsed),
             **options,
         )
+        opened: WeakSet[psycopg.Connection] = engine.get_execution_options()["connections"]
+        event.listen(engine, "connect", lambda connection, _: opened.add(connection))
     try:
         with plain_errors(parsed), engine.begin() as connection:
             connection.execute(text("SELECT 1"))
@@ -82,6 +88,22 @@ def open_database(url: str, scrub: Scrubber | None = None) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def cut_off(engine: Engine) -> None:
+    """Ends every wait for a PostgreSQL server that does not answer, for good: who waited gets an error."""
+    event.listen(engine, "do_connect", _refuse)
+    for connection in list(engine.get_execution_options()["connections"]):
+        # Not close(): that is not for a connection on which another thread is waiting.
+        with (
+            suppress(OSError, psycopg.Error),  # it is closed already
+            socket.socket(fileno=os.dup(connection.fileno())) as line,
+        ):
+            line.shutdown(socket.SHUT_RDWR)
+
+
+def _refuse(*_: object) -> None:
+    raise psycopg.OperationalError("Maint is closing the database")
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The database as the event loop sees it: every call runs in a thread, and none waits for ever."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -15,7 +14,7 @@ from runbooks.errors import RecordsError
 from runbooks.records import audit, cards, deliveries, measurements, pruning
 from runbooks.records.audit import Event, Filter, Recorded
 from runbooks.records.cards import Card
-from runbooks.records.database import POOL_SIZE, open_database, reading
+from runbooks.records.database import POOL_SIZE, cut_off, open_database, reading
 from runbooks.records.deliveries import Entry
 from runbooks.records.measurements import Last, Series, StoredResult
 from runbooks.records.migrate import migrate
@@ -24,7 +23,7 @@ from runbooks.scrub import Scrubber
 
 T = TypeVar("T")
 
-#: Seconds that closing waits for a database that does not answer.
+#: Seconds that closing waits for a database that does not answer, and once more when it was cut off.
 LONGEST_CLOSE = 5.0
 #: Events that one transaction takes. At 256, one wait for the disk serves everybody who is waiting.
 _BATCH = 256
@@ -56,14 +55,20 @@ class Records:
         return records
 
     async def close(self) -> None:
-        """Waits for what is being recorded, then lets go of the connections."""
+        """Waits for what is being recorded, then lets go of the connections, of stuck ones by force."""
+        ending = asyncio.create_task(self._end())
+        done, _ = await asyncio.wait({ending}, timeout=LONGEST_CLOSE)
+        if not done:
+            # The process could not end: Python waits for every thread, and these wait for the server.
+            cut_off(self.engine)
+            await asyncio.wait({ending}, timeout=LONGEST_CLOSE)
+        await asyncio.to_thread(self.engine.dispose)
+
+    async def _end(self) -> None:
         if self._writer is not None:
             await asyncio.wait([self._writer])
         # A thread whose caller was cancelled is still at work, on a connection that would be left open.
-        closing = asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(closing, LONGEST_CLOSE)
-        await asyncio.to_thread(self.engine.dispose)
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
     async def ping(self) -> None:
         """Returns when the database answers."""

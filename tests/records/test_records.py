@@ -223,3 +223,25 @@ async def test_a_database_that_hangs_is_not_waited_for(own_postgres: Any) -> Non
         os.kill(pid, signal.SIGCONT)
     assert await asyncio.to_thread(given_back.wait, 10)
     await records.close()
+
+
+async def test_closing_does_not_wait_for_a_database_that_hangs(
+    own_postgres: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When PostgreSQL is frozen, closing cuts the connection: no thread is left that keeps the process."""
+    monkeypatch.setattr("runbooks.records.records.LONGEST_CLOSE", 0.3)
+    records = await Records.open(own_postgres.get_uri())
+    with records.engine.connect() as connection:
+        pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        waiting = asyncio.create_task(records.ping())
+        await asyncio.sleep(0.1)
+        await records.close()
+        left = [thread.name for thread in threading.enumerate() if thread.name.startswith("records")]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    assert left == []
+    with pytest.raises(RecordsError):
+        await waiting
