@@ -83,7 +83,10 @@ def main(ctx: click.Context, config: Path) -> None:
     "--channel", "channels", multiple=True, metavar="NAME=C…", help="A channel's id, and our name for it."
 )
 def init(folder: Path, admins: tuple[str, ...], channels: tuple[str, ...]) -> None:
-    """Write a commented maint.yaml into FOLDER, never over an existing one."""
+    """Write a commented maint.yaml.
+
+    It goes into FOLDER, never over an existing one.
+    """
     from bot.starter import write_starter
 
     path = write_starter(folder, admins, channels)
@@ -104,7 +107,10 @@ def manifest(public_url: str | None) -> None:
 @main.command()
 @click.pass_obj
 def check(config: Path) -> None:
-    """Check maint.yaml and every runbook; print every fault with file, line and column."""
+    """Check maint.yaml and every runbook.
+
+    Prints every fault with file, line and column.
+    """
     from bot.settings import load_settings
 
     loaded = load_settings(config, os.environ)
@@ -146,7 +152,10 @@ def serve(config: Path) -> None:
 @click.option("--with-services", is_flag=True, help="Give the shop a PostgreSQL and a Redis of its own.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 def demo(port: int | None, folder: Path | None, with_services: bool, no_browser: bool) -> None:
-    """Try Maint in the browser: a Slack workspace on this machine, and a shop to look after."""
+    """Try Maint in the browser.
+
+    Starts a Slack workspace on this machine, and a shop to look after.
+    """
     from bot.demo.demo import Options
     from bot.demo.demo import demo as run
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text as RichText
 
 from commands.command import Progress
@@ -64,7 +63,7 @@ def live(console: Console) -> Iterator[Progress]:
 def _element(element: Element) -> RenderableType:
     match element:
         case Rows(rows):
-            return _table(rows)
+            return Group(*map(_row, rows))
         case Paragraph(text):
             return _text(text)
         case Note(text):
@@ -77,27 +76,20 @@ def _element(element: Element) -> RenderableType:
             return RichText(_safe(text))
 
 
-def _table(rows: tuple[Row, ...]) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for _ in range(4):
-        table.add_column(overflow="fold")
-    for row in rows:
-        mark = RichText(f"{_SYMBOLS[row.status]} {row.status}", style=_COLOURS[row.status])
-        limit = f"limit {row.bound}" if row.bound else ""
-        about = "  ".join(part for part in (limit, row.trend, row.note) if part)
-        table.add_row(
-            mark, RichText(_safe(row.title), style="bold"), _safe_text(row.value), _safe_text(about)
-        )
-    return table
+def _row(row: Row) -> RenderableType:
+    """As in Slack: what and how much in one line, why in the next. It stays readable in a narrow window."""
+    limit = f"limit {row.bound}" if row.bound else ""
+    mark = RichText(f"{_SYMBOLS[row.status]} {row.status:8}  ", style=_COLOURS[row.status])
+    figures = "".join(f"  {_safe(part)}" for part in (row.value, limit, row.trend) if part)
+    line = RichText.assemble(mark, (_safe(row.title), "bold"), figures)
+    if not row.note:
+        return line
+    return Group(line, Padding(RichText(_safe(row.note)), (0, 0, 0, 4)))
 
 
 def _text(text: Text) -> RichText:
     spans = (Span(text),) if isinstance(text, str) else text
     return RichText.assemble(*((_safe(span.text), _STYLES[span.style]) for span in spans))
-
-
-def _safe_text(text: str) -> RichText:
-    return RichText(_safe(text))
 
 
 def _safe(text: str) -> str:

@@ -12,7 +12,7 @@ from commands.reply import Note, Paragraph, Reply, scrubbed
 from commands.words import quoted, split_words
 from runbooks.errors import MaintError, RecordsError, Refused, UsageError
 from runbooks.nearest import nearest
-from runbooks.records.audit import Event
+from runbooks.records.audit import Event, Outcome
 from runbooks.scrub import Scrubber
 from runbooks.steps.reach import utc_now
 
@@ -68,18 +68,18 @@ class Dispatcher:
 
         Whatever the answer is, it stands in the audit log first: if that cannot be written, nothing is done.
         """
-        outcome, admission, answer = "accepted", None, None
+        outcome, admission, answer = Outcome.ACCEPTED, None, None
         word = ""
         try:
             word, admission = self._understand(request)
         except UsageError as error:
-            outcome, answer = "invalid", message("I did not understand that", str(error))
+            outcome, answer = Outcome.INVALID, message("I did not understand that", str(error))
         except Refused as error:
-            outcome, answer = "denied", message("Not allowed", str(error))
+            outcome, answer = Outcome.DENIED, message("Not allowed", str(error))
         try:
             action = f"command.{admission.command.word if admission else word or 'unknown'}"
             answer = scrubbed(answer, self._scrub)
-            event = self.event(request, action, outcome, answer.fallback if answer else "")
+            event = self._event(request, action, outcome, answer.fallback if answer else "")
             if not await self._recorder.record(event, delivery_key):
                 return None
         except RecordsError as error:
@@ -90,11 +90,11 @@ class Dispatcher:
         return admission or answer
 
     async def refuse(
-        self, request: Request, outcome: str, reason: str, delivery_key: str | None = None
+        self, request: Request, outcome: Outcome, reason: str, delivery_key: str | None = None
     ) -> Reply | None:
         """Records a request that was refused before it was read, and returns what to tell the person."""
         try:
-            event = self.event(request, "command.refused", outcome, reason)
+            event = self._event(request, "command.refused", outcome, reason)
             recorded = await self._recorder.record(event, delivery_key)
         except RecordsError as error:
             log.error("audit.failed", error=str(error))
@@ -138,7 +138,7 @@ class Dispatcher:
         """Does what was admitted, records how it ended, and returns what to say. Raises nothing but
         CancelledError: a fault of ours becomes a reply with a reference id, and the log has the trace."""
         request, command = admission.request, admission.command
-        outcome = "ok"
+        outcome = Outcome.OK
         try:
             reply = await command.answer(
                 request,
@@ -147,16 +147,16 @@ class Dispatcher:
                 lambda unfinished: progress(scrubbed(unfinished, self._scrub)),
             )
         except MaintError as error:
-            outcome = "failed"
+            outcome = Outcome.FAILED
             reply = message("That did not work", str(error))
         except Exception:
-            outcome = "failed"
+            outcome = Outcome.FAILED
             log.exception("command.crashed", command=command.word)
             reply = crashed(request.correlation)
         reply = scrubbed(reply, self._scrub)
         status = f" ({reply.status})" if reply.status else ""
         try:
-            event = self.event(request, f"command.{command.word}.finished", outcome, reply.title + status)
+            event = self._event(request, f"command.{command.word}.finished", outcome, reply.title + status)
             await self._recorder.record(event)
         except RecordsError as error:
             log.error("audit.failed", error=str(error))
@@ -164,7 +164,7 @@ class Dispatcher:
             reply = replace(reply, elements=(*reply.elements, lost))
         return reply
 
-    def event(self, request: Request, action: str, outcome: str, note: str = "") -> Event:
+    def _event(self, request: Request, action: str, outcome: Outcome, note: str = "") -> Event:
         """The audit event of something that the request's actor did."""
         return Event(
             at=self._now(),

@@ -118,7 +118,7 @@ def finished(runbook: Runbook, report: Report, left_out: tuple[str, ...], hidden
         notes.append(f"no target of type {', '.join(left_out)}")
     if hidden:
         notes.append(f"{counted(hidden, 'target')} that you may not see")
-    notes.append(report.correlation[-8:])
+    notes.append(f"reference {report.correlation[-8:]}")
     elements.append(Note("  ·  ".join(notes)))
     if report.unkept:
         elements.append(Note(f"Careful: these results are not kept. {report.unkept}"))

@@ -96,15 +96,6 @@ class Access:
             for grant in self._grants
         )
 
-    def may_run(self, runbook: str, environment: str) -> bool:
-        """Whether the runbook is granted here, on targets of that environment."""
-        return any(
-            _allows(grant.runbooks, runbook)
-            and _allows(grant.environments, environment)
-            and _allows_place(grant.channels, self._place)
-            for grant in self._grants
-        )
-
 
 def terminal_access() -> Access:
     """Everything: the terminal's user holds the settings and the database anyway."""

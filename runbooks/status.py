@@ -10,8 +10,8 @@ class Status(StrEnum):
     OK = "ok"  #: measured, and inside its thresholds
     WARNING = "warning"  #: measured, and past a warning threshold
     CRITICAL = "critical"  #: measured, and past a critical threshold, or the system is down
-    UNKNOWN = "unknown"  #: could not be measured; the summary says why
-    SKIPPED = "skipped"  #: there was nothing to judge (no traffic, say); the summary says what
+    UNKNOWN = "unknown"  #: could not be measured; its reason says why
+    SKIPPED = "skipped"  #: there was nothing to judge (no traffic, say); its reason says what
 
 
 #: From best to worst. A critical fact weighs more than a doubt, a doubt more than a warning.

@@ -44,6 +44,20 @@ def test_a_row_shows_status_value_limit_trend_and_note() -> None:
     assert "7-day median 3" in shown
 
 
+def test_a_reason_keeps_the_width_of_a_narrow_window() -> None:
+    """In 60 columns a row's figures are in one line, and an address in its reason is not broken."""
+    stream = io.StringIO()
+    row = Row(
+        status=Status.CRITICAL, title="shop Application", value="6.9 ms", trend="7-day median 27.2 ms (-75%)",
+        note="http://127.0.0.1:18080/bad answered 500 instead of 2xx",
+    )  # fmt: skip
+    Console(file=stream, width=60).print(draw(Reply(title="t", fallback="f", elements=(Rows((row,)),))))
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+
+    assert "✖ critical  shop Application  6.9 ms  7-day median 27.2 ms" in lines
+    assert "http://127.0.0.1:18080/bad answered 500 instead of 2xx" in lines
+
+
 @pytest.mark.parametrize("text", ["[red]not red[/red]", "[link=http://evil]x[/link]", "[/]"])
 def test_markup_in_text_is_text(text: str) -> None:
     """Rich's markup in a host name or an error is shown as it is."""

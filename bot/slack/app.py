@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import aiohttp
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.logger.messages import warning_client_prioritized_and_token_skipped
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -45,6 +46,17 @@ async def who_are_we(web: AsyncWebClient) -> Bot:
     )
 
 
+_bolt_log = logging.getLogger("slack_bolt")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # Bolt finds SLACK_BOT_TOKEN in the environment by itself, and warns that our client's comes first.
+    return record.getMessage() != warning_client_prioritized_and_token_skipped()
+
+
+_bolt_log.addFilter(_is_news)
+
+
 def make_app(web: AsyncWebClient, bot: Bot, signing_secret: str) -> AsyncApp:
     """A Bolt app on our client. Its listeners only acknowledge, so it answers as soon as they return."""
 
@@ -55,7 +67,7 @@ def make_app(web: AsyncWebClient, bot: Bot, signing_secret: str) -> AsyncApp:
         )
 
     return AsyncApp(
-        logger=logging.getLogger("slack_bolt"),
+        logger=_bolt_log,
         # No token in it: Bolt would warn that `authorize` comes first. What we send, we send ourselves.
         client=AsyncWebClient(base_url=web.base_url, session=web.session, retry_handlers=web.retry_handlers),
         authorize=authorize,

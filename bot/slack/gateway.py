@@ -24,6 +24,7 @@ from commands.reply import Reply
 from runbooks.access import Access, Grant, Place
 from runbooks.errors import MaintError, Refused
 from runbooks.ids import new_id
+from runbooks.records.audit import Outcome
 
 log = structlog.get_logger()
 
@@ -139,11 +140,11 @@ class Gateway:
         request, refusal = await self._identify(envelope)
         delivery = f"slack:{envelope.body.get('trigger_id') or envelope.correlation}"
         if envelope.body.get("throttled"):
-            await self._dispatcher.refuse(request, "throttled", "too many commands at once", delivery)
+            await self._dispatcher.refuse(request, Outcome.THROTTLED, "too many commands at once", delivery)
             return
         if refusal:
             answer: Admission | Reply | None = await self._dispatcher.refuse(
-                request, "denied", refusal, delivery
+                request, Outcome.DENIED, refusal, delivery
             )
         else:
             answer = await self._dispatcher.admit(request, delivery)
