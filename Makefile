@@ -34,7 +34,9 @@ demo: .venv/.ready ## Try Maint in the browser, without a Slack workspace
 
 .PHONY: test
 test: lint ## Check and test everything, as CI does
-	.venv/bin/pytest -n $(PYTEST_WORKERS)
+	.venv/bin/pytest -n $(PYTEST_WORKERS) --ignore=tests/browser
+	@# By themselves: beside a browser there is no processor left for two workers.
+	.venv/bin/pytest tests/browser
 
 .PHONY: lint
 lint: .venv/.ready ## Check style, types and the direction of imports
