@@ -46,8 +46,10 @@ log = structlog.get_logger()
 DRAIN = 7.0
 #: Seconds between two rounds of removing what is old.
 TIDY_INTERVAL = 600.0
+#: Seconds that the database has to answer /readyz; who asks waits hardly longer.
+LONGEST_PROBE = 3.0
 #: No command works for that long: a card older than this that is not finished never will be.
-CARD_AGE = timedelta(minutes=10)
+CARD_AGE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,8 +246,9 @@ class Server:
         faults = {}
         assert self._records is not None
         try:
-            await self._records.ping()
-        except RecordsError:
+            async with asyncio.timeout(LONGEST_PROBE):
+                await self._records.ping()
+        except (RecordsError, TimeoutError):
             faults["database"] = "does not answer"
         if self._sockets is not None and not await self._sockets.connected():
             faults["slack"] = "not connected"

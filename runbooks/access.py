@@ -33,7 +33,8 @@ class Role(Spec):
 class Grant(Spec):
     """A role may use these commands or runbooks, on targets of these environments, from these channels.
 
-    Names may end in `*`. `channels: ['*']` is every channel that Maint is in, but no direct message.
+    Names may end in `*`. `channels: ['*']` is every channel, but no direct message; where Maint is not in the
+    channel it answers privately.
     """
 
     role: str

@@ -35,6 +35,10 @@ async def who_are_we(web: AsyncWebClient) -> Bot:
         raise token_refused("SLACK_BOT_TOKEN", error, advice) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise SlackError(f"Slack cannot be reached at {web.base_url}: {type(error).__name__}") from error
+    except (AttributeError, ValueError) as error:  # the SDK, when the answer is not JSON
+        raise _not_slack(web) from error
+    if not answer.get("team_id") or not answer.get("user_id"):
+        raise _not_slack(web)
     granted = answer.headers.get("x-oauth-scopes", "")
     missing = sorted(set(BOT_SCOPES) - {scope.strip() for scope in granted.split(",")}) if granted else []
     return Bot(
@@ -44,6 +48,10 @@ async def who_are_we(web: AsyncWebClient) -> Bot:
         id=str(answer.get("bot_id", "")),
         missing_scopes=tuple(missing),
     )
+
+
+def _not_slack(web: AsyncWebClient) -> SlackError:
+    return SlackError(f"What answers at {web.base_url} is not Slack. Is a proxy or a login page in between?")
 
 
 _bolt_log = logging.getLogger("slack_bolt")

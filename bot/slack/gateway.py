@@ -6,6 +6,7 @@ that Slack gives.
 """
 
 import asyncio
+import hashlib
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -49,6 +50,11 @@ class _Envelope:
     @property
     def person(self) -> str:
         return f"{self.body.get('team_id', '')}/{self.body.get('user_id', '')}"
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same request: for one that has no id of its own."""
+        return hashlib.sha256(repr(sorted(self.body.items())).encode()).hexdigest()
 
     @property
     def destination(self) -> Destination:
@@ -138,7 +144,7 @@ class Gateway:
 
     async def _take(self, envelope: _Envelope) -> None:
         request, refusal = await self._identify(envelope)
-        delivery = f"slack:{envelope.body.get('trigger_id') or envelope.correlation}"
+        delivery = f"slack:{envelope.body.get('trigger_id') or envelope.fingerprint}"
         if envelope.body.get("throttled"):
             await self._dispatcher.refuse(request, Outcome.THROTTLED, "too many commands at once", delivery)
             return

@@ -304,6 +304,8 @@ class Card:
                 await self._publisher.edit(self._destination.channel, posted, reply, self._id)
         except MaintError as error:
             await self._in_private(reply, error)
+            if isinstance(posted, str) and not isinstance(error, NoEntry | Gone):
+                return  # the card is still there and says otherwise: it stays unfinished, to be mended
             posted = error
         try:
             await self._publisher.finished(self._id)

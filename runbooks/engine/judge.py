@@ -31,7 +31,7 @@ def judge(check: Check[Any], measured: Measured) -> Verdict:
     for status, thresholds in ((Status.CRITICAL, check.critical), (Status.WARNING, check.warning)):
         for name, condition in thresholds.items():
             value = measured.values.get(name)
-            if value is None:
+            if value is None or value != value:  # NaN is no data, and would pass every comparison
                 continue
             judged += 1
             if name in passed_bounds or not condition.holds(value):

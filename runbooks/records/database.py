@@ -2,6 +2,8 @@
 
 import os
 import socket
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +25,8 @@ POOL_SIZE, POOL_EXTRA = 8, 8
 POOL_TIMEOUT, CONNECT_TIMEOUT = 10, 5
 #: Seconds for one statement on PostgreSQL, and for the lock on SQLite.
 STATEMENT_TIMEOUT = 30
+#: Seconds that processes which open a new SQLite file together may stand in each other's way.
+LONGEST_SWITCH = 10.0
 
 _READING = {"maint_reading": True, "postgresql_readonly": True}
 _EXAMPLES = "sqlite:////var/lib/maint/maint.db or postgresql://user:${PASSWORD}@host:5432/maint"
@@ -137,10 +141,25 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     # First, so that the others wait as well.
     connection.execute(f"PRAGMA busy_timeout = {STATEMENT_TIMEOUT * 1000}")
-    connection.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(connection)
     # NORMAL is 2-3 times as fast, and loses acknowledged commits when the power fails.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _switch_to_wal(connection: Any) -> None:
+    # Two processes that open a new file at the same time refuse each other at once, busy_timeout or not:
+    # to change the journal a reader would have to become a writer, which SQLite takes for a deadlock.
+    deadline = time.monotonic() + LONGEST_SWITCH
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

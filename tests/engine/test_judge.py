@@ -95,3 +95,10 @@ def test_a_threshold_on_an_unknown_output_is_refused() -> None:
     """The names in `warning:` are the step's outputs."""
     with pytest.raises(ValidationError, match="has no output 'percentage'; it has percent, days, role"):
         Gauge.model_validate({"warning": {"percentage": {"above": 1}}})
+
+
+def test_a_number_that_is_none_is_no_data() -> None:
+    """NaN passes no threshold, so it must not look as if all of them were kept."""
+    check = Gauge.model_validate({"critical": {"above": 80}})
+
+    assert judge(check, Measured(values={"percent": float("nan")})).status is Status.UNKNOWN

@@ -28,6 +28,7 @@ class Site:
     status: int = 200
     seconds: float = 0.0
     body: str = "fine"
+    kind: str = "text/plain"
     hits: int = field(default=0)
     #: Answers wait until this is set.
     release: asyncio.Event | None = None
@@ -39,7 +40,7 @@ class Site:
             await self.release.wait()
         if self.seconds:
             await asyncio.sleep(self.seconds)
-        return web.Response(status=self.status, text=self.body)
+        return web.Response(status=self.status, text=self.body, content_type=self.kind)
 
 
 @asynccontextmanager
@@ -47,7 +48,7 @@ async def serve_site() -> AsyncIterator[Site]:
     """A real web service on loopback."""
     site = Site()
     application = web.Application()
-    application.router.add_get("/{path:.*}", site.answer)
+    application.router.add_route("*", "/{path:.*}", site.answer)
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

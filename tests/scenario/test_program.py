@@ -162,6 +162,31 @@ async def test_sigterm_ends_a_start_that_hangs(sandbox: Sandbox, workplace: Work
     assert b"Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html", "<html>Log in</html>"),
+        ("text/plain", "Log in"),
+        ("application/json", '{"ok": true}'),
+        ("application/json", '{"ok": true, "team_id": "", "user_id": ""}'),
+    ],
+)
+async def test_what_is_not_slack_is_told_apart(
+    workplace: Workplace, site: Site, kind: str, body: str
+) -> None:
+    """A login page of a proxy, or anything else that answers in Slack's place, gives one clear line."""
+    site.kind, site.body = kind, body
+    workplace.environment["SLACK_API_URL"] = f"{site.url}/api/"
+    path = workplace.write()
+
+    ended = await maint("--config", str(path), "serve", env=environment(workplace), cwd=workplace.folder)
+
+    lines = [line for line in ended.err.splitlines() if not line.startswith("{")]
+    assert ended.code == 1
+    assert len(lines) == 1
+    assert "Slack" in lines[0]
+
+
 async def test_a_second_process_on_one_sqlite_file_is_refused(sandbox: Sandbox, workplace: Workplace) -> None:
     """SQLite is for one serving process: the second says who the first is."""
     workplace.settings["database"] = f"sqlite:///{workplace.folder}/one.db"
