@@ -216,7 +216,9 @@ class HttpProbe(Check[HttpTarget]):
             "certificate_days": days,
             "failures": len(failed),
         }
-        words = [str(statuses[0])] if statuses and not failed else []  # what failed has its status with it
+        words = (
+            [f"HTTP {statuses[0]}"] if statuses and not failed else []
+        )  # what failed has its status with it
         if self.samples > 1 and times:
             words.append(f"{len(samples)} samples, longest {times[-1]:.0f} ms")
         if days is not None:
