@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from commands.command import Command, Progress, Request, Services
@@ -88,7 +89,7 @@ def under_way(runbook: Runbook, items: list[Item], results: list[Result]) -> Rep
         key=lambda result: -SEVERITY.index(result.status),
     )
     if troubles:
-        elements.append(Rows(tuple(row(result) for result in troubles[:MOST_UNDER_WAY])))
+        elements.append(Rows(tuple(_rows(troubles)[:MOST_UNDER_WAY])))
     return Reply(
         title=f"{runbook.title}: checking",
         fallback=f"{runbook.title}: checking {names}, {count}",
@@ -107,7 +108,7 @@ def finished(runbook: Runbook, report: Report, left_out: tuple[str, ...], hidden
     fine = [r for r in report.results if r.status is Status.OK]
     elements: list[Element] = []
     if troubles:
-        elements.append(Rows(tuple(row(result) for result in troubles)))
+        elements.append(Rows(tuple(_rows(troubles))))
     if fine:
         elements.append(Paragraph((strong(f"{len(fine)} fine: "), *_by_target(fine))))
     if quiet:
@@ -133,6 +134,18 @@ def finished(runbook: Runbook, report: Report, left_out: tuple[str, ...], hidden
         private=False,
         data=as_data(report),
     )
+
+
+def _rows(results: list[Result]) -> list[Row]:
+    """One row for each check; those that one cause took from a target, a host that is down, share theirs."""
+    together: dict[object, list[Result]] = {}
+    for result in results:
+        same = (result.key.target, result.status, result.reasons) if result.value is None else result.key
+        together.setdefault(same, []).append(result)
+    return [
+        replace(row(first), title=f"{_name(first)}{''.join(f', {other.title}' for other in others)}")
+        for first, *others in together.values()
+    ]
 
 
 def row(result: Result) -> Row:

@@ -23,8 +23,8 @@ MOST_UNREADABLE = 10.0
 _AHEAD = 300.0
 _TOP = 5
 _NO_RATE = (
-    "there are errors, but lines of this log are no requests, so nobody knows the error rate: let a runbook "
-    "of yours judge `errors` or `per_minute`"
+    "there are errors, but lines of this log are no requests, so nobody knows the error rate: judge "
+    "`unrated_errors` too"
 )
 
 
@@ -38,6 +38,7 @@ class LogErrors(Check[LogsTarget]):
         "errors": Output(title="errors"),
         "total": Output(title="lines"),
         "rate_percent": Output(title="error rate", unit="%"),
+        "unrated_errors": Output(title="errors"),
         "per_minute": Output(title="errors a minute"),
         "signatures": Output(title="different errors"),
         "unreadable": Output(title="unreadable lines"),
@@ -68,16 +69,17 @@ class LogErrors(Check[LogsTarget]):
         total = tally.records if format_.total else None
         findings = _findings(window, now)
         skipped = ""
-        if {*self.warning, *self.critical} == {"rate_percent"}:
-            if total is None and tally.errors:
-                findings.append((Status.UNKNOWN, _NO_RATE))
-            elif total == 0:
-                skipped = "no requests"
+        judged = {*self.warning, *self.critical}
+        if judged == {"rate_percent"} and total is None and tally.errors:
+            findings.append((Status.UNKNOWN, _NO_RATE))
+        if judged <= {"rate_percent", "unrated_errors"} and judged and total == 0:
+            skipped = "no requests"
         return Measured(
             values={
                 "errors": tally.errors,
                 "total": total,
                 "rate_percent": _rate_percent(tally.errors, total),
+                "unrated_errors": tally.errors if total is None else None,
                 "per_minute": tally.errors / (self.window.total_seconds() / 60),
                 "signatures": len(tally.signatures),
                 "unreadable": tally.unreadable,

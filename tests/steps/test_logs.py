@@ -27,6 +27,7 @@ async def test_errors_of_the_window_are_counted(count: Count, log: Path) -> None
         "errors": 2,
         "total": None,
         "rate_percent": None,
+        "unrated_errors": 2,
         "per_minute": 2 / 60,
         "signatures": 2,
         "unreadable": 0,
@@ -81,7 +82,19 @@ async def test_errors_without_a_rate_say_what_to_judge_instead(count: Count, log
 
     ((status, text),) = measured.findings
     assert status is Status.UNKNOWN
-    assert "judge `errors` or `per_minute`" in text
+    assert "judge `unrated_errors` too" in text
+
+
+async def test_errors_are_unrated_where_lines_are_no_requests(count: Count, log: Path) -> None:
+    """One runbook can judge both kinds of log: by the rate of an access log, by the number in any other."""
+    write(log, line(10, "ERROR app: said"))
+    other = (await count()).values
+    stamp = f"{NOW:%d/%b/%Y:%H:%M:%S} +0000"
+    write(log, f'h - - [{stamp}] "GET / HTTP/1.1" 500 5\n')
+    access = (await count(format="nginx")).values
+
+    assert (other["unrated_errors"], other["rate_percent"]) == (1, None)
+    assert (access["unrated_errors"], access["rate_percent"]) == (None, 100)
 
 
 async def test_a_night_without_requests_is_nothing_to_judge(count: Count, log: Path) -> None:
