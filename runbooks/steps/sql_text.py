@@ -1,12 +1,13 @@
 """SQL as it may be shown: without the values in it."""
 
-import re
+import regex
 
 # PostgreSQL's own lexical rules, leftmost token first. No parser is used: the server cuts a query off at
 # track_activity_query_size, and parsers refuse half a statement. Whatever is not certain hides the rest
 # of the text: a nested comment, and `\'` in a plain string, whose meaning hangs on
-# standard_conforming_strings.
-_TOKEN = re.compile(
+# standard_conforming_strings. Not `re`: its possessive quantifiers are wrong before Python 3.11.5
+# (python/cpython issue 106052), and Debian 12 has 3.11.2.
+_TOKEN = regex.compile(
     r"""
       (?P<gap>     \s++ | --[^\r\n]*+ | /\*(?:(?!/\*|\*/).)*+\*/ )
     | (?P<rest>    /\*.* )
@@ -17,7 +18,7 @@ _TOKEN = re.compile(
     | (?P<hidden>  (?:[bBnNxX]|[uU]&)?'.* )
     | (?P<kept>    [A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*+ | "(?:[^"]|"")*+(?:"|\Z) | \$[0-9]++ | . )
     """,
-    re.VERBOSE | re.DOTALL,
+    regex.VERBOSE | regex.DOTALL,
 )
 
 
