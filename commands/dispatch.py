@@ -15,6 +15,7 @@ from runbooks.nearest import nearest
 from runbooks.records.audit import Event, Outcome
 from runbooks.scrub import Scrubber
 from runbooks.steps.reach import utc_now
+from runbooks.targets import TargetBase
 
 log = structlog.get_logger()
 
@@ -113,13 +114,27 @@ class Dispatcher:
             )
         self._allow(request, command)
         admission = Admission(request, command, words[1:])
-        for target in command.named_targets(admission.words, self._services):
+        for target in self._named_targets(request, admission):
             if not command.everyone and not request.access.may_touch(command.word, target.environment):
                 raise Refused(
                     f"{request.actor.name} may not use {command.word} on {target.environment} "
                     f"({target.name}) here."
                 )
         return command.word, admission
+
+    def _named_targets(self, request: Request, admission: Admission) -> tuple[TargetBase, ...]:
+        command, words = admission.command, admission.words
+        try:
+            return command.named_targets(words, self._services)
+        except UsageError:
+            # Its hints name targets: said again with those alone that the person may see.
+            seen = {
+                name: target
+                for name, target in self._services.targets.items()
+                if command.everyone or request.access.may_touch(command.word, target.environment)
+            }
+            command.named_targets(words, replace(self._services, targets=seen))
+            raise
 
     def _allow(self, request: Request, command: Command) -> None:
         if command.everyone or request.access.may_use(command.word):

@@ -106,6 +106,16 @@ async def test_who_may_not_is_refused_in_private_and_recorded(
     assert site.hits == 0
 
 
+async def test_hints_name_only_what_the_person_may_see(sandbox: Sandbox, workplace: Workplace) -> None:
+    """Who may see staging alone does not learn from a typo what there is in production."""
+    async with workplace.serving():
+        await sandbox.slash("dba", "ops", "/maint health ap")
+        message = await sandbox.wait_for(lambda: newest(sandbox, "no target", as_user="dba"))
+
+    assert "preview" in message.shown
+    assert "app" not in message.shown
+
+
 async def test_only_granted_environments_are_checked(
     sandbox: Sandbox, workplace: Workplace, site: Site
 ) -> None:
