@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.text import Text as RichText
 
 from commands.command import Progress
-from commands.reply import Element, Facts, Listing, Note, Paragraph, Reply, Row, Rows, Span, Style, Text
+from commands.reply import Element, Listing, Note, Paragraph, Reply, Row, Rows, Span, Style, Text
 from runbooks.status import Status
 
 _COLOURS = {
@@ -28,7 +28,7 @@ _SYMBOLS = {
     Status.UNKNOWN: "?",
     Status.SKIPPED: "–",
 }
-_STYLES = {Style.STRONG: "bold", Style.CODE: "cyan", Style.FAINT: "dim", Style.PLAIN: ""}
+_STYLES = {Style.STRONG: "bold", Style.CODE: "cyan", Style.PLAIN: ""}
 
 
 def draw(reply: Reply) -> RenderableType:
@@ -70,8 +70,6 @@ def _element(element: Element) -> RenderableType:
             note = _text(text)
             note.stylize("dim")
             return note
-        case Facts(pairs):
-            return Group(*(RichText.assemble((f"{name}: ", "bold"), _text(value)) for name, value in pairs))
         case Listing(_, text):
             return RichText(_safe(text))
 

@@ -20,7 +20,6 @@ class Style(StrEnum):
     PLAIN = "plain"
     STRONG = "strong"
     CODE = "code"
-    FAINT = "faint"
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,6 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """Short labelled values, side by side."""
-
-    pairs: tuple[tuple[str, Text], ...]
-
-
-@dataclass(frozen=True)
 class Listing:
     """Output to be read letter by letter, under its name; a renderer may make a file of a long one."""
 
@@ -98,7 +90,7 @@ class Listing:
     text: str
 
 
-Element = Rows | Paragraph | Note | Facts | Listing
+Element = Rows | Paragraph | Note | Listing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bot.terminal import draw, draw_details, live, print_json
-from commands.reply import Facts, Listing, Note, Paragraph, Reply, Row, Rows, code, strong
+from commands.reply import Listing, Note, Paragraph, Reply, Row, Rows, code, strong
 from runbooks.status import Status
 
 
@@ -25,7 +25,7 @@ def reply_of(text: str) -> Reply:
     row = Row(
         status=Status.WARNING, title=text, value=text, bound="> 80 %", trend="7-day median 3", note=text
     )
-    elements = (Rows((row,)), Paragraph((strong(text), code(text))), Facts((("k", text),)), Note(text))
+    elements = (Rows((row,)), Paragraph((strong(text), code(text))), Note(text))
     return Reply(
         title=text,
         fallback=text,

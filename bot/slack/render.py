@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from commands.reply import Element, Facts, Listing, Note, Paragraph, Reply, Row, Rows, Span, Style, Text
+from commands.reply import Element, Listing, Note, Paragraph, Reply, Row, Rows, Span, Style, Text
 from runbooks.status import Status
 from runbooks.visible import shorten
 
@@ -46,7 +46,7 @@ _SIGNS = {
     Status.UNKNOWN: "❔",
     Status.SKIPPED: "⚪",
 }
-_STYLES = {Style.STRONG: {"bold": True}, Style.CODE: {"code": True}, Style.FAINT: {"italic": True}}
+_STYLES = {Style.STRONG: {"bold": True}, Style.CODE: {"code": True}}
 
 #: Control characters, and the ones that turn or hide text: a name must not be able to fake a line.
 _UNPRINTABLE = re.compile(
@@ -113,10 +113,6 @@ def _elements(elements: Iterable[Element]) -> Iterator[tuple[Block, int]]:
             case Note(text):
                 note = text if isinstance(text, str) else "".join(span.text for span in text)
                 yield _measured(_context(note))
-            case Facts(pairs):
-                for name, value in pairs:
-                    spans = [_text(f"{name}: ", {"bold": True}), *_spans(value, PARAGRAPH_LENGTH)]
-                    yield _measured(_rich(spans))
             case Listing():
                 for block in listing_blocks(element):
                     yield _measured(block)

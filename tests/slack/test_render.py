@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bot.sandbox.validate import message_blocks
 from bot.slack.render import blocks, escape, fallback, listing_blocks
-from commands.reply import Facts, Listing, Note, Paragraph, Reply, Row, Rows, code, strong
+from commands.reply import Listing, Note, Paragraph, Reply, Row, Rows, code, strong
 from runbooks.status import Status
 
 HOSTILE = "<!channel> <@U0ADMIN> <http://evil|ok> *bold* `code` ~no~ _so_ :fire: & \u202e\x00\x1b[31m"
@@ -42,7 +42,6 @@ def report(rows: int, note: str) -> Reply:
         elements=(
             Rows((row,) * rows),
             Paragraph((strong(note), code(note))),
-            Facts((("name", note),)),
             Note(note),
             Listing("log", note),
         ),
