@@ -181,13 +181,14 @@ class Publisher:
         span = {"oldest": card.ts, "latest": card.ts, "inclusive": True} if card.ts else {"oldest": since}
         try:
             history = await self._slack.web.conversations_history(
-                channel=card.channel, include_all_metadata=True, limit=100, **span
+                channel=card.channel, include_all_metadata=True, limit=200, **span
             )
+            messages = [message async for page in history for message in page["messages"]]
         except (SlackApiError, *CONNECTION_ERRORS) as error:
             if isinstance(known := _as_slack_error(error), NoEntry):
                 raise known from error
             raise SlackError("Nobody can tell whether the card arrived, so it is not sent again.") from error
-        for message in history["messages"]:
+        for message in messages:
             metadata = message.get("metadata") or {}
             payload = metadata.get("event_payload") or {}
             if metadata.get("event_type") == METADATA and payload.get("card") == card.id:

@@ -12,6 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sqlalchemy import Engine, text
 
 from bot.sandbox import Sandbox
+from bot.sandbox.model import Content
 from bot.slack import publisher
 from bot.slack.people import People
 from runbooks.errors import RecordsError
@@ -176,6 +177,25 @@ async def test_a_card_is_mended_once_slack_is_back(
     await records.add_card(replace(card, ts=str(posted["ts"])))
     await records.close()
     sandbox.fault("chat.update", "server_error", times=2, status=503)
+    async with workplace.serving():
+        await sandbox.wait_for(lambda: newest(sandbox, "Interrupted"), 10)
+
+
+async def test_a_card_of_unknown_place_is_found_under_many_messages(
+    sandbox: Sandbox, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost card is looked for in all that was said since, not only on the first page."""
+    monkeypatch.setattr("bot.app.CARD_AGE", timedelta(0))
+    channel = "C000000OPS"
+    lost = Card(kind="command", correlation="c", channel=channel)
+    web = AsyncWebClient(token=sandbox.bot_token, base_url=sandbox.api_url)
+    metadata = {"event_type": publisher.METADATA, "event_payload": {"card": lost.id}}
+    await web.chat_postMessage(channel=channel, text="checking", metadata=metadata)
+    for number in range(250):
+        sandbox.workspace.post(channel, "U00000SRE1", Content(f"busy {number}"))
+    records = await Records.open(str(workplace.settings["database"]))
+    await records.add_card(lost)
+    await records.close()
     async with workplace.serving():
         await sandbox.wait_for(lambda: newest(sandbox, "Interrupted"), 10)
 
