@@ -1,5 +1,6 @@
 """Column types that give the same value back on SQLite and on PostgreSQL."""
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -61,3 +62,16 @@ class UtcTime(TypeDecorator[datetime]):
             return None
         moment: datetime = value
         return moment.replace(tzinfo=UTC) if dialect.name == "sqlite" else moment.astimezone(UTC)
+
+
+class Json(TypeDecorator[Any]):
+    """A value of JSON's types, as text: the same bytes in both databases."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002 - the hook
+        return storable(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - the hook
+        return None if value is None else json.loads(value)

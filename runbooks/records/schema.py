@@ -1,6 +1,6 @@
 """The tables. A change here needs a migration; a test compares the two."""
 
-from sqlalchemy import Column, Double, ForeignKey, Index, MetaData, Table, Text, text
+from sqlalchemy import Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, text
 
 from runbooks.records.columns import Serial, UtcTime, Words
 
@@ -109,6 +109,12 @@ cards = Table(
     Column("ts", Words(50)),
     Column("created_at", UtcTime, nullable=False),
     Column("finished_at", UtcTime),
+    # Of a run's card: the version of the run that it shows, and that it should; which change waits.
+    Column("drawn", Integer, nullable=False, server_default="0"),
+    Column("wanted", Integer, nullable=False, server_default="0"),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("drawn_at", UtcTime),
+    Column("claimed_until", UtcTime),
 )
 Index(
     "ix_cards_unfinished",
@@ -116,3 +122,6 @@ Index(
     sqlite_where=cards.c.finished_at.is_(None),
     postgresql_where=cards.c.finished_at.is_(None),
 )
+_STALE = cards.c.drawn < cards.c.wanted
+Index("ix_cards_stale", cards.c.priority, sqlite_where=_STALE, postgresql_where=_STALE)
+Index("ix_cards_correlation", cards.c.correlation)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any, Literal, get_args
 
@@ -13,7 +13,7 @@ from runbooks.nearest import did_you_mean, nearest
 from runbooks.spec.model import Duration, Name, Spec, Timezone, up_to
 from runbooks.spec.source import Document, KeyPath
 from runbooks.spec.validate import validate
-from runbooks.steps.step import EVERY, Check
+from runbooks.steps.step import EVERY, Check, Step
 from runbooks.targets import TargetBase
 
 #: The types of the targets that there are, by name; None for one whose own type is at fault.
@@ -82,14 +82,38 @@ class _StepHead(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Retry:
+    """How often a step is tried, and how long it waits in between."""
+
+    attempts: int
+    wait: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunbookStep:
     """One step. `title` is the kind's own when the file gives none."""
 
     id: str
     title: str
     kind: str
-    check: Check[Any]
     line: int
+    fields: Mapping[str, Any]
+    model: type[Step]
+    sample: Step
+    when: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    for_each: Any = None
+    at_once: int = 1
+    skippable: bool = False
+    on_failure: str = "ask"
+    retry: "Retry | None" = None
+    rollback: "RunbookStep | None" = None
+    steps: tuple["RunbookStep", ...] = ()
+
+    @property
+    def check(self) -> Check[Any]:
+        """The step as a check."""
+        assert isinstance(self.sample, Check)
+        return self.sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +132,10 @@ class Runbook:
     steps: tuple[RunbookStep, ...]
     path: str
     digest: str
+    locks: tuple[str, ...] = ()
+    rollback: tuple[RunbookStep, ...] = ()
+    channel: str = ""
+    source: str = field(default="", repr=False)
 
 
 def parse_runbook(document: Document, kinds: Kinds, targets: TargetTypes) -> Runbook:
@@ -163,7 +191,16 @@ def _step(
     if head is None or check is None:
         return None, faults
     line = document.mark((*at, "id")).line
-    return RunbookStep(id=head.id, title=head.title or check.title, kind=kind, check=check, line=line), faults
+    step = RunbookStep(
+        id=head.id,
+        title=head.title or check.title,
+        kind=kind,
+        line=line,
+        fields=document.get((*at, kind)) or {},
+        model=kinds[kind],
+        sample=check,
+    )
+    return step, faults
 
 
 def _unknown_kind(document: Document, at: KeyPath, kinds: Kinds) -> Fault:

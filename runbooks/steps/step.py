@@ -44,15 +44,20 @@ class Measured:
     skipped: str = ""  # why there is nothing to judge
 
 
-class Check(Spec, Generic[TargetT]):
+class Step(Spec):
+    """What a step of a runbook says under its kind's key."""
+
+    kind: ClassVar[str]  # "http.probe"
+    title: ClassVar[str]  # "HTTP probe", for help and rows
+
+
+class Check(Step, Generic[TargetT]):
     """A step that only reads. A subclass is one step kind: its fields are the YAML keys.
 
     `measure` raises StepError when it cannot measure; the caller gives it `timeout`, and turns every
     failure into `unknown` for this one row.
     """
 
-    kind: ClassVar[str]  # "http.probe"
-    title: ClassVar[str]  # "HTTP probe", for help and rows
     needs: ClassVar[type[TargetBase]]
     outputs: ClassVar[Mapping[str, Output]]
     headline: ClassVar[str]  # the output that a row shows, and that `warning: {above: 80}` means

@@ -1,0 +1,31 @@
+"""What is switched for everybody: while `paused` stands, no run starts and no step begins."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from runbooks.records.person import Person
+from runbooks.records.run_tables import switches
+
+PAUSED = "paused"
+
+
+def switch_on(connection: Connection, name: str, by: Person, reason: str, at: datetime) -> bool:
+    """False when it is on already: the first reason stands."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = {"name": name, "by_id": by.id, "by_name": by.name, "reason": reason, "at": at}
+    statement = dialect.insert(switches).values(row).on_conflict_do_nothing()
+    return connection.execute(statement.returning(switches.c.name)).first() is not None
+
+
+def switch_off(connection: Connection, name: str) -> bool:
+    """False when it was not on."""
+    statement = delete(switches).where(switches.c.name == name)
+    return connection.execute(statement.returning(switches.c.name)).first() is not None
+
+
+def paused_reason(connection: Connection) -> str:
+    """Who stopped everything, and why; empty when nobody did."""
+    row = connection.execute(select(switches).where(switches.c.name == PAUSED)).first()
+    return f"{row.by_name}: {row.reason}" if row else ""

@@ -1,0 +1,104 @@
+"""A step that changes something: how risky it is, whether it may be repeated, and how it is undone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Generic
+
+from runbooks.spec.model import Duration, parse_duration, up_to
+from runbooks.steps.reach import Connections, utc_now
+from runbooks.steps.step import Output, Step, TargetT, Value
+from runbooks.targets import TargetBase
+
+#: Characters of output that a step may keep; what is longer keeps its beginning and its end.
+LONGEST_OUTPUT = 200_000
+
+#: A dump of a large database takes hours.
+ActionTimeout = Annotated[Duration, up_to("24h")]
+
+
+class Risk(StrEnum):
+    """What can go wrong at worst."""
+
+    READ = "read"  #: it only looks
+    LOW = "low"  #: it changes something that is easily put right
+    HIGH = "high"  #: it can hurt the people who use the system
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What an action did. `values` are its outputs, `output` what it printed, already cut."""
+
+    values: Mapping[str, Value] = field(default_factory=dict)
+    summary: str = ""
+    output: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """Handed to an action. `key` is the same whenever this very effect is repeated: an idempotency key.
+
+    `tell` shows a line of progress. `before` is what `record` returned before the effect, on undoing.
+    """
+
+    targets: Mapping[str, TargetBase]
+    connections: Connections
+    key: str
+    run: str
+    requester: str  # the name of the person who asked for the run
+    now: Callable[[], datetime] = utc_now
+    tell: Callable[[str], None] = lambda _: None
+    before: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Action(Step, Generic[TargetT]):
+    """A step that acts. A subclass is one step kind: its fields are the YAML keys.
+
+    `act` raises StepError when it failed, and says what is to be done. It is cancelled at its timeout and
+    when people cancel the run; it then has its `grace` to stop what it began.
+    """
+
+    #: None: it acts on no target of ours, and `target` is not given.
+    needs: ClassVar[type[TargetBase] | None]
+    outputs: ClassVar[Mapping[str, Output]] = {}
+    risk: ClassVar[Risk]
+    #: Whether doing it twice is the same as doing it once. False: after a crash a person decides.
+    safe_to_repeat: ClassVar[bool]
+    #: Whether `undo` puts back what `record` noted.
+    reversible: ClassVar[bool] = False
+
+    timeout: ActionTimeout = parse_duration("10m")
+    grace: Annotated[Duration, up_to("10m")] = parse_duration("10s")
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether this one may be repeated; kinds whose effect the file defines have a field for it."""
+        return self.safe_to_repeat
+
+    def declared(self) -> Mapping[str, Output]:
+        """The outputs of this very step; kinds whose outputs the file defines override it."""
+        return self.outputs
+
+    def lines(self, target: TargetT) -> tuple[str, ...]:
+        """What it would do there, for a plan: touches nothing, and shows no secret."""
+        raise NotImplementedError
+
+    async def record(self, target: TargetT, call: Call) -> Mapping[str, Any]:  # noqa: ARG002 - a hook
+        """The state before the effect, as JSON: what `undo` puts back."""
+        return {}
+
+    async def act(self, target: TargetT, call: Call) -> Done:
+        """Does it."""
+        raise NotImplementedError
+
+    async def undo(self, target: TargetT, call: Call) -> Done:
+        """Puts back `call.before`. Doing it twice is the same as doing it once."""
+        raise NotImplementedError
+
+    async def changed_since(self, target: TargetT, call: Call, after: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
+        """What is not any more as the effect left it (`after` is what `record` says right after it), in
+        words. Empty: undoing it undoes nothing else."""
+        return ()
