@@ -38,6 +38,7 @@ class Finished:
     summary: str = ""
     output: str = ""
     warnings: tuple[str, ...] = ()
+    noted: bool = False  # the step's row says so already
 
 
 @dataclass(frozen=True, kw_only=True)

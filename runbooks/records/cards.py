@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, case, insert, select, update
 
 from runbooks.ids import new_id
 from runbooks.records.schema import cards
@@ -66,4 +66,14 @@ def unfinished(connection: Connection, before: datetime) -> tuple[Card, ...]:
             created_at=row.created_at,
         )
         for row in connection.execute(query)
+    )
+
+
+def want(connection: Connection, run: str, version: int, priority: int) -> None:
+    """The cards of that run are to show this version of it; the most urgent reason counts."""
+    urgent = case((cards.c.priority > priority, cards.c.priority), else_=priority)
+    connection.execute(
+        update(cards)
+        .where(cards.c.correlation == run, cards.c.kind != "command")
+        .values(wanted=version, priority=urgent)
     )

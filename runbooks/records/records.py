@@ -72,7 +72,7 @@ class Records:
 
     async def ping(self) -> None:
         """Returns when the database answers."""
-        await self._read(lambda connection: connection.execute(text("SELECT 1")))
+        await self.read(lambda connection: connection.execute(text("SELECT 1")))
 
     async def record(self, event: Event, delivery_key: str | None = None) -> bool:
         """Adds an audit event; returns when it is on the disk.
@@ -90,35 +90,35 @@ class Records:
         self, which: Filter | None = None, *, before: int | None = None, limit: int = 50
     ) -> tuple[Recorded, ...]:
         """A page of audit events, newest first; `before` is the `seq` of the last one on the page before."""
-        return await self._read(partial(audit.newest, which=which, before=before, limit=limit))
+        return await self.read(partial(audit.newest, which=which, before=before, limit=limit))
 
     async def keep(self, results: Sequence[StoredResult]) -> None:
         """Saves the results of a whole report."""
-        await self._write(lambda connection: measurements.keep(connection, results))
+        await self.write(lambda connection: measurements.keep(connection, results))
 
     async def previous(self, series: Iterable[Series]) -> dict[Series, Last]:
         """The last values of each series that ever had any."""
-        return await self._read(lambda connection: measurements.previous(connection, series))
+        return await self.read(lambda connection: measurements.previous(connection, series))
 
     async def medians(self, series: Iterable[Series], days: float = 7) -> dict[Series, float]:
         """The median headline of each series over the last days; a series without a number is left out."""
-        return await self._read(lambda connection: measurements.medians(connection, series, days))
+        return await self.read(lambda connection: measurements.medians(connection, series, days))
 
     async def add_card(self, card: Card) -> None:
         """Remembers a card that is about to be posted."""
-        await self._write(lambda connection: cards.add(connection, card))
+        await self.write(lambda connection: cards.add(connection, card))
 
     async def card_posted(self, card_id: str, ts: str) -> bool:
         """Notes where the card stands. False when it stands somewhere already."""
-        return await self._write(lambda connection: cards.posted(connection, card_id, ts))
+        return await self.write(lambda connection: cards.posted(connection, card_id, ts))
 
     async def card_finished(self, card_id: str) -> None:
         """Notes that the card says its last."""
-        await self._write(lambda connection: cards.finished(connection, card_id))
+        await self.write(lambda connection: cards.finished(connection, card_id))
 
     async def unfinished_cards(self, before: datetime) -> tuple[Card, ...]:
         """The cards from before that time that never said their last, oldest first."""
-        return await self._read(lambda connection: cards.unfinished(connection, before))
+        return await self.read(lambda connection: cards.unfinished(connection, before))
 
     async def prune(self, *, deliveries_days: float = 1, results_days: float = 90) -> dict[str, int]:
         """Removes what is older, batch by batch; how many rows of which table. Audit events stay."""
@@ -130,7 +130,7 @@ class Records:
     async def _prune(self, batch: Callable[..., int], days: float) -> int:
         before = datetime.now(UTC) - timedelta(days=days)
         total = 0
-        while removed := await self._write(partial(batch, before=before)):
+        while removed := await self.write(partial(batch, before=before)):
             total += removed
         return total
 
@@ -146,7 +146,7 @@ class Records:
         """Records a batch and tells whoever waits; False when one of several is at fault, and nothing is."""
         entries = [entry for entry, _ in batch]
         try:
-            firsts = await self._write(lambda connection: deliveries.record(connection, entries))
+            firsts = await self.write(lambda connection: deliveries.record(connection, entries))
         except RecordsError as error:
             _tell(batch, error)
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
@@ -159,10 +159,12 @@ class Records:
                     done.set_result(first)
         return True
 
-    async def _read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """The result of `work` in one transaction that only reads."""
         return await self._run(reading, work)
 
-    async def _write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """The result of `work` in one transaction: all of it stands, or nothing."""
         return await self._run(Engine.begin, work)
 
     async def _run(

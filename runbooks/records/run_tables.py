@@ -52,6 +52,7 @@ runs = Table(
 )
 Index("ix_runs_state", runs.c.state, runs.c.created_at)
 Index("ix_runs_created", runs.c.created_at)
+Index("ix_runs_waiting", runs.c.waiting_on, runs.c.created_at)
 Index(
     "ix_runs_due",
     runs.c.wake_at,

@@ -1,0 +1,284 @@
+"""An effect on the outside: noted before it happens, watched while it does, noted again when it ended."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+
+from runbooks.engine.at import InDoubt, Stopped
+from runbooks.engine.hold import Hold
+from runbooks.errors import StepError
+from runbooks.ids import new_id
+from runbooks.records import journal
+from runbooks.records.runs import EffectRow
+from runbooks.records.switches import paused_reason
+from runbooks.scrub import Scrubber
+from runbooks.spec.model import show_duration
+from runbooks.steps.action import Call, Done, Doubtful
+from runbooks.visible import shorten
+
+log = structlog.get_logger()
+
+#: Seconds between two lines of progress on a card.
+PROGRESS_INTERVAL = 1.0
+#: Characters of output that the journal keeps; all of it goes into the thread.
+KEPT_OUTPUT = 4_000
+
+
+class Paused(Exception):
+    """Everything was stopped before this step began."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What is to be done. `begin` and `finish` change the step's row in the transactions that note it."""
+
+    path: str
+    name: str
+    act: Callable[[Call], Awaitable[Done]]
+    repeatable: bool
+    timeout: timedelta
+    grace: timedelta
+    before: Callable[[Call], Awaitable[Mapping[str, Any]]] | None = None
+    after: Callable[[Call], Awaitable[Mapping[str, Any]]] | None = None
+    begin: Mapping[str, Any] | None = None
+    finish: Callable[[Done], Mapping[str, Any]] | None = None
+    also: Callable[[Any, Done], None] = lambda _connection, _done: None  # in the transaction that finishes it
+
+
+class Effects:
+    """Carries out the effects of one run."""
+
+    def __init__(
+        self,
+        hold: Hold,
+        make_call: Callable[[str], Call],
+        scrub: Scrubber,
+        stop: asyncio.Event,
+        proven: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`proven` returns when this replica has proved that it lives; `stop` is set when people say so."""
+        self._hold = hold
+        self._make_call = make_call
+        self._scrub = scrub
+        self._stop = stop
+        self._proven = proven
+
+    async def carry_out(self, effect: Effect) -> Done:
+        """Does it, unless it was done. Raises InDoubt, StepError, Stopped, Paused, Fenced."""
+        last = await self._hold.read(
+            partial(journal.last, run=self._hold.run, path=effect.path, name=effect.name)
+        )
+        if last is not None and last.state == journal.FINISHED:
+            return _done(last.result)
+        if last is not None and last.state == journal.STARTED and not effect.repeatable:
+            await self._note(effect, last.attempt, journal.DOUBTED, {"why": "interrupted"}, "effect.in_doubt", "failed")
+            raise InDoubt(
+                "Maint was interrupted while this was under way, and it is not known how it ended. "
+                f"The process that began it ({last.executor[-8:]}) may even still be at work."
+            )
+        call = self._make_call(f"{self._hold.run}/{effect.path}/{effect.name}")
+        before = await self._before(effect, call, last)
+        await self._proven()
+        attempt = await self._start(effect, last, before)
+        return await self._finish(effect, attempt, _with(call, before=before))
+
+    async def _before(self, effect: Effect, call: Call, last: EffectRow | None) -> Mapping[str, Any]:
+        # Of a repetition it is the first one's: what was begun may have changed the state already.
+        if last is not None and (last.before or effect.before is None):
+            return last.before
+        if effect.before is None:
+            return {}
+        return await self._watched(effect.before(call), effect, "record the present state")
+
+    async def _start(self, effect: Effect, last: EffectRow | None, before: Mapping[str, Any]) -> int:
+        hold = self._hold
+        attempt = last.attempt + 1 if last else 1
+        repeated = last is not None and last.state == journal.STARTED
+
+        def work(connection: Any) -> None:
+            if reason := paused_reason(connection):
+                raise Paused(reason)
+            if repeated:
+                journal.complete(
+                    connection, hold.run, effect.path, effect.name, attempt - 1, journal.DOUBTED, {}, hold.now()
+                )
+            journal.start(
+                connection,
+                run=hold.run,
+                path=effect.path,
+                name=effect.name,
+                attempt=attempt,
+                repeatable=effect.repeatable,
+                executor=hold.executor,
+                fence=hold.fence,
+                before=before,
+                now=hold.now(),
+            )
+
+        action = "effect.repeated" if repeated else "effect.started"
+        event = hold.event(action, effect.path, "accepted", effect=effect.name, attempt=attempt)
+        step = (effect.path, dict(effect.begin)) if effect.begin else None
+        await hold.write(work, step=step, events=[event])
+        return attempt
+
+    async def _finish(self, effect: Effect, attempt: int, call: Call) -> Done:
+        try:
+            async with _Progress(self._hold, effect.path, self._scrub) as tell:
+                done = await self._watched(effect.act(_with(call, tell=tell)), effect, "finish")
+            after = await self._watched(effect.after(call), effect, "look") if effect.after else {}
+        except Stopped:
+            state = journal.FAILED if effect.repeatable else journal.DOUBTED
+            await self._note(effect, attempt, state, {"why": "stopped"}, "effect.stopped", "failed")
+            raise
+        except Doubtful as error:
+            reason = self._clean(str(error))
+            await self._note(effect, attempt, journal.DOUBTED, {"why": reason}, "effect.in_doubt", "failed")
+            if effect.repeatable:
+                raise StepError(reason) from error
+            raise InDoubt(reason) from error
+        except StepError as error:
+            reason = self._clean(str(error))
+            await self._note(effect, attempt, journal.FAILED, {"why": reason}, "effect.failed", "failed")
+            raise StepError(reason) from error
+        except asyncio.CancelledError:
+            raise  # the process ends: the journal says that this was begun, and nothing else is known
+        except Exception as error:
+            reference = new_id()[-8:]
+            log.exception("effect.crashed", run=self._hold.run, step=effect.path, reference=reference)
+            reason = f"a fault in Maint itself: look for {reference} in its log"
+            await self._note(effect, attempt, journal.DOUBTED, {"why": reason}, "effect.in_doubt", "failed")
+            raise (StepError(reason) if effect.repeatable else InDoubt(reason)) from error
+        done = self._scrubbed(done)
+        result = {
+            "values": dict(done.values),
+            "summary": done.summary,
+            "output": shorten(done.output, KEPT_OUTPUT),
+            "warnings": list(done.warnings),
+            "after": dict(after),
+        }
+        values = effect.finish(done) if effect.finish else None
+        await self._note(effect, attempt, journal.FINISHED, result, "effect.finished", "ok", values, done)
+        return done
+
+    async def _watched(self, work: Awaitable[Any], effect: Effect, what: str) -> Any:
+        """The result of the work, which ends at its timeout, or when people stop the run."""
+        if self._stop.is_set():
+            if asyncio.iscoroutine(work):
+                work.close()
+            raise Stopped("people stopped the run")
+        task = asyncio.ensure_future(work)
+        told = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait(
+                {task, told}, timeout=effect.timeout.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+            )
+            if task.done():
+                return task.result()
+            stopped = told.done()
+            await _end(task, effect.grace)
+            if stopped:
+                raise Stopped("people stopped the run")
+            if task.done() and not task.cancelled() and task.exception() is None:
+                return task.result()
+            raise Doubtful(f"it did not {what} within {show_duration(effect.timeout)}, and was stopped")
+        finally:
+            told.cancel()
+            if not task.done():
+                task.cancel()
+
+    async def _note(
+        self,
+        effect: Effect,
+        attempt: int,
+        state: str,
+        result: Mapping[str, Any],
+        action: str,
+        outcome: str,
+        values: Mapping[str, Any] | None = None,
+        done: Done | None = None,
+    ) -> None:
+        hold = self._hold
+
+        def work(connection: Any) -> None:
+            now = hold.now()
+            journal.complete(connection, hold.run, effect.path, effect.name, attempt, state, result, now)
+            if done is not None:
+                effect.also(connection, done)
+
+        details = {key: value for key, value in result.items() if key in ("why", "summary", "values")}
+        event = hold.event(action, effect.path, outcome, effect=effect.name, attempt=attempt, **details)
+        step = (effect.path, dict(values)) if values else None
+        await hold.write(work, step=step, events=[event])
+
+    def _clean(self, text: str) -> str:
+        return shorten(self._scrub(text), 3000)
+
+    def _scrubbed(self, done: Done) -> Done:
+        scrub = self._scrub
+        return Done(
+            values={name: scrub(value) if isinstance(value, str) else value for name, value in done.values.items()},
+            summary=self._clean(done.summary),
+            output=scrub(done.output),
+            warnings=tuple(self._clean(warning) for warning in done.warnings),
+        )
+
+
+def _with(call: Call, **changes: Any) -> Call:
+    return replace(call, **changes)
+
+
+def _done(result: Mapping[str, Any]) -> Done:
+    return Done(
+        values=result.get("values", {}),
+        summary=result.get("summary", ""),
+        output=result.get("output", ""),
+        warnings=tuple(result.get("warnings", ())),
+    )
+
+
+async def _end(task: "asyncio.Future[Any]", grace: timedelta) -> None:
+    task.cancel()
+    task.add_done_callback(lambda late: late.cancelled() or late.exception())
+    # One that does not let go is left behind, not waited for.
+    await asyncio.wait({task}, timeout=grace.total_seconds() + 1.0)
+
+
+class _Progress:
+    """Shows the last line that an effect tells, not more often than a card is worth redrawing for."""
+
+    def __init__(self, hold: Hold, path: str, scrub: Scrubber) -> None:
+        self._hold = hold
+        self._path = path
+        self._scrub = scrub
+        self._latest: str | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Callable[[str], None]:
+        self._task = asyncio.create_task(self._show())
+        return self._tell
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    def _tell(self, line: str) -> None:
+        self._latest = shorten(self._scrub(line), 300)
+
+    async def _show(self) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_INTERVAL)
+            line, self._latest = self._latest, None
+            if line is None:
+                continue
+            try:
+                await self._hold.write(lambda _: None, step=(self._path, {"progress": line}), priority=0)
+            except Exception:  # noqa: BLE001 - whoever carries out the effect learns of it by itself
+                return

@@ -1,0 +1,482 @@
+"""Runs, as commands and buttons see them: started, decided, cancelled, undone; looked at from anywhere."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+
+from runbooks.engine.advance import Advance, Workshop
+from runbooks.engine.checks import CheckRunner
+from runbooks.engine.decided import Decided, Verdict
+from runbooks.engine.decisions import decide
+from runbooks.engine.hold import Database
+from runbooks.engine.rollback import rows_back, way_back
+from runbooks.engine.sealing import Sealer
+from runbooks.engine.undoing import changed_since
+from runbooks.engine.walk import new_row, nodes_of
+from runbooks.errors import Refused, UsageError
+from runbooks.ids import new_id
+from runbooks.nearest import nearest
+from runbooks.records import audit, cards, locks, run_changes, runs
+from runbooks.records.audit import Event, Outcome
+from runbooks.records.person import Person
+from runbooks.records.runs import (
+    LockRow,
+    Phase,
+    RunRow,
+    RunState,
+    RunView,
+    StepRow,
+    WaitingOn,
+)
+from runbooks.records.switches import PAUSED, paused_reason, switch_off, switch_on
+from runbooks.scrub import Scrubber
+from runbooks.spec.params import parse_params
+from runbooks.spec.plan import Plan, make_plan
+from runbooks.spec.runbook import Runbook, TargetTypes, from_source
+from runbooks.steps import KINDS
+from runbooks.steps.reach import Connections, utc_now
+from runbooks.targets import TargetBase
+
+log = structlog.get_logger()
+
+
+class Queue(Protocol):
+    """What carries segments of runs to a process that advances them."""
+
+    def enqueue(self, connection: Any, run: str, segment: int) -> None: ...
+    def nudge(self) -> None: ...
+
+
+class Engine:
+    """Every method is one transaction that changes the run, writes the audit event and queues what follows:
+    all of it stands, or nothing. Doing it twice changes nothing. All raise RecordsError."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        runbooks: Mapping[str, Runbook],
+        targets: Mapping[str, TargetBase],
+        target_types: TargetTypes,
+        channels: Mapping[str, str],
+        checks: CheckRunner,
+        scrub: Scrubber,
+        sealer: Sealer,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """`channels`: the ids of the channels by their names in maint.yaml."""
+        self._database = database
+        self._runbooks = runbooks
+        self._targets = targets
+        self._target_types = target_types
+        self._channels = channels
+        self._checks = checks
+        self._scrub = scrub
+        self._sealer = sealer
+        self._now = now
+        self._queue: Queue
+        self._listeners: list[Callable[[], None]] = []
+        self._under_way: dict[str, Advance] = {}
+        self._parsed: dict[str, Runbook] = {}
+
+    def connect(self, queue: Queue) -> None:
+        """Where runs are queued: a carrier, or one that only sends."""
+        self._queue = queue
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Calls back, in the event loop, whenever a card may be out of date."""
+        self._listeners.append(callback)
+
+    def under_way(self) -> tuple[str, ...]:
+        """The runs that this process carries at this moment."""
+        return tuple(self._under_way)
+
+    async def advance(self, run: str, segment: int, executor: str, proven: Callable[[], Any]) -> None:
+        """Carries a run on until it waits or ends."""
+        shop = Workshop(
+            database=self._database,
+            checks=self._checks,
+            targets=self._targets,
+            channels=self._channels,
+            scrub=self._scrub,
+            sealer=self._sealer,
+            runbook_of=self._runbook_of,
+            enqueue=self._queue.enqueue,
+            executor=executor,
+            proven=proven,
+            now=self._now,
+            changed=self._changed,
+        )
+        advance = Advance(shop, run, segment)
+        self._under_way[run] = advance
+        try:
+            await advance()
+        finally:
+            if self._under_way.get(run) is advance:
+                del self._under_way[run]
+            self._queue.nudge()
+
+    def runbook(self, name: str) -> Runbook:
+        """The runbook of that name. Raises UsageError that names the nearest one."""
+        found = self._runbooks.get(name)
+        if found is None:
+            meant = nearest(name, self._runbooks)
+            hint = f"Did you mean {meant}?" if meant else "`runbooks` lists them."
+            raise UsageError(f"There is no runbook {name[:60]!r}. {hint}")
+        return found
+
+    async def plan(self, runbook: str, params: Mapping[str, Any], by: Person) -> Plan:
+        """What a run would do. Raises UsageError (ParamFaults) when the parameters do not fit."""
+        found = self.runbook(runbook)
+        return make_plan(found, parse_params(found.params, params, self._targets), self._targets)
+
+    async def start(
+        self,
+        runbook: str,
+        params: Mapping[str, Any],
+        by: Person,
+        *,
+        channel: str = "",
+        channel_name: str = "",
+        key: str | None = None,
+    ) -> RunRow:
+        """A new run, or the one that was started with the same key. Raises UsageError, Refused."""
+        found = self.runbook(runbook)
+        given = parse_params(found.params, params, self._targets)
+        plan = make_plan(found, given, self._targets)
+        secrets = {name: given[name] for name in given if found.params[name].secret}
+        now = self._now()
+        run = RunRow(
+            id=new_id(),
+            key=key,
+            runbook=found.name,
+            title=plan.title,
+            snapshot=found.digest,
+            params={name: value for name, value in given.items() if name not in secrets},
+            secrets=self._sealer.seal_all(secrets),
+            plan=plan.as_json(),
+            plan_digest=plan.digest,
+            state=RunState.QUEUED,
+            waiting_on=WaitingOn.NOTHING,
+            wake_at=None,
+            segment=1,
+            fence=0,
+            executor="",
+            phase=Phase.FORWARD,
+            stopping="",
+            stop_reason="",
+            requester_kind=by.kind,
+            requester_id=by.id,
+            requester_name=by.name,
+            team=by.team,
+            channel=self._channels.get(found.channel, found.channel) or channel,
+            channel_name=found.channel or channel_name,
+            rollback_of=None,
+            locks=tuple(plan.locks),
+            note="",
+            version=1,
+            created_at=now,
+            started_at=None,
+            ended_at=None,
+        )
+        rows = [new_row(run.id, node, ordinal=number) for number, node in enumerate(nodes_of(found.steps))]
+        return await self._begin(run, rows, found, by, {"params": plan.params, "plan": plan.digest})
+
+    async def _begin(
+        self, run: RunRow, rows: list[StepRow], runbook: Runbook, by: Person, details: Mapping[str, Any]
+    ) -> RunRow:
+        event = self._event(by, "run.started", run, Outcome.ACCEPTED, details)
+
+        def work(connection: Any) -> RunRow:
+            if reason := paused_reason(connection):
+                raise Refused(f"Everything is stopped ({reason}). Nothing was started; `resume everything` ends it.")
+            began = run_changes.begin(
+                connection, run, rows, (runbook.path, runbook.source), self._queue.enqueue
+            )
+            if began.id == run.id:
+                if run.channel:
+                    card = cards.Card(kind="run", correlation=run.id, channel=run.channel)
+                    cards.add(connection, card)
+                    cards.want(connection, run.id, 1, 3)
+                audit.append(connection, event)
+            return began
+
+        began = await self._database.write(work)
+        self._changed()
+        self._queue.nudge()
+        return began
+
+    async def view(self, run: str) -> RunView | None:
+        """Everything that stands of a run."""
+        return await self._database.read(partial(runs.view, run=run))
+
+    async def find(self, text: str) -> RunRow:
+        """The run of that id, or with that ending. Raises UsageError when it is none, or several."""
+        typed = text.strip().casefold()
+        if len(typed) < 4:
+            raise UsageError("A run is named by its id, or by the last letters of it: at least 4.")
+        found = await self._database.read(partial(runs.find, beginning=typed))
+        if not found:
+            raise UsageError(f"There is no run {text[:40]!r}. `runs` lists the newest.")
+        exact = [run for run in found if run.id == typed]
+        if len(found) > 1 and not exact:
+            names = ", ".join(f"{run.id[-8:]} ({run.runbook})" for run in found)
+            raise UsageError(f"{text[:40]!r} could be {names}: give more letters.")
+        return (exact or found)[0]
+
+    async def runs(self, *, states: Iterable[str] = (), limit: int = 20) -> tuple[RunRow, ...]:
+        """The newest runs."""
+        return await self._database.read(partial(runs.newest, states=tuple(states), limit=limit))
+
+    async def journal(self, run: str) -> tuple[runs.EffectRow, ...]:
+        """What a run did outside, oldest first."""
+        return await self._database.read(partial(runs.effect_rows, run=run))
+
+    async def locks(self) -> tuple[LockRow, ...]:
+        """Every lock that is held."""
+        return await self._database.read(locks.held)
+
+    async def paused(self) -> str:
+        """Who stopped everything, and why; empty when nobody did."""
+        return await self._database.read(paused_reason)
+
+    async def decide(
+        self,
+        ask: str,
+        choice: str,
+        by: Person,
+        *,
+        holds: frozenset[str],
+        reason: str = "",
+        evidence: str = "",
+        break_glass: bool = False,
+        to: Person | None = None,
+    ) -> Decided:
+        """Counts what a person decided, or says why not. `holds`: see `decisions.decide`."""
+        now = self._now()
+
+        def work(connection: Any) -> Decided:
+            decided = decide(
+                connection,
+                ask_id=ask,
+                choice=choice,
+                by=by,
+                holds=holds,
+                now=now,
+                wake=self._wake,
+                reason=self._scrub(reason),
+                evidence=self._scrub(evidence),
+                break_glass=break_glass,
+                to=to,
+            )
+            if decided.run and decided.outcome in (Verdict.COUNTED, Verdict.CLOSED):
+                run_changes.redraw(connection, decided.run, 3)
+            return decided
+
+        decided = await self._database.write(work)
+        self._changed()
+        self._queue.nudge()
+        return decided
+
+    async def cancel(self, run: str, by: Person, reason: str) -> Decided:
+        """Asks a run to stop: what is under way is asked to end, and its rollback is offered."""
+        return await self._stop(run, "cancel", by, reason)
+
+    async def _stop(self, run: str, how: str, by: Person, reason: str) -> Decided:
+        if not reason.strip():
+            return Decided(outcome=Verdict.REASON_NEEDED, text="Say why.", run=run)
+        reason = self._scrub(reason.strip())
+
+        def work(connection: Any) -> Decided:
+            row = runs.run_row(connection, run)
+            if row is None:
+                return Decided(outcome=Verdict.UNKNOWN, text="There is no such run: `runs` lists the newest.")
+            stopped = run_changes.stop(connection, run, how, f"{by.name}: {reason}")
+            outcome = Outcome.ACCEPTED if stopped else Outcome.LATE
+            audit.append(connection, self._event(by, f"run.{how}", row, outcome, {"reason": reason}))
+            if not stopped:
+                why = f"It is {row.state} already" if row.over else "It was asked to stop already"
+                return Decided(outcome=Verdict.LATE, text=f"{why}: nothing was changed.", run=run)
+            if row.started_at is None:
+                run_changes.end_unstarted(connection, run, f"{by.name}: {reason}", self._now())
+            else:
+                self._wake(connection, run)
+            run_changes.redraw(connection, run, 3)
+            return Decided(outcome=Verdict.CLOSED, text="It was asked to stop.", run=run)
+
+        decided = await self._database.write(work)
+        if decided.outcome is Verdict.CLOSED and (advance := self._under_way.get(run)):
+            advance.stop()
+        self._changed()
+        self._queue.nudge()
+        return decided
+
+    async def rollback(self, run: str, by: Person, reason: str) -> RunRow:
+        """Undoes a run: one under way is stopped and goes back; of a finished one it is a new run.
+
+        Raises Refused when something else has changed since, and says what.
+        """
+        view = await self.view(run)
+        if view is None:
+            raise UsageError("There is no such run: `runs` lists the newest.")
+        if not view.run.over:
+            decided = await self._stop(run, "rollback", by, reason)
+            if decided.outcome is not Verdict.CLOSED:
+                raise Refused(decided.text)
+            return view.run
+        return await self._undo(view, by, reason)
+
+    async def _undo(self, view: RunView, by: Person, reason: str) -> RunRow:
+        old = view.run
+        if old.state == RunState.ROLLED_BACK or old.rollback_of:
+            raise Refused(f"{old.id[-8:]} was rolled back already: there is nothing to undo.")
+        path, source = await self._database.read(partial(runs.source_of, digest=old.snapshot))
+        runbook = self._runbook_of(path, source)
+        journal = await self.journal(old.id)
+        rows = {row.path: row for row in view.steps}
+        way = way_back(runbook, rows, journal)
+        if not any(back.undoes or back.node.path in {f"rollback:{row.path}" for row in view.steps} for back in way):
+            raise Refused(f"{old.id[-8:]} did nothing that can be undone.")
+        later = await self._database.read(partial(run_changes.later_on_locks, run=old))
+        changed = [f"{other.runbook} ({other.id[-8:]}) ran since" for other in later]
+        secrets = self._sealer.open_all(old.secrets) if old.secrets else {}
+        async with Connections() as connections:
+            changed += await changed_since(
+                way, view, journal, {**old.params, **secrets}, self._targets, connections
+            )
+        if changed:
+            raise Refused(
+                f"Not undone: {'; '.join(changed)}. Rolling {old.id[-8:]} back would undo that too: "
+                "look at it, and put it right by hand or with a runbook of its own."
+            )
+        now = self._now()
+        run = replace(
+            old,
+            id=new_id(),
+            key=f"rollback:{old.id}",
+            title=f"Rollback: {old.title}",
+            state=RunState.QUEUED,
+            waiting_on=WaitingOn.NOTHING,
+            wake_at=None,
+            segment=1,
+            fence=0,
+            executor="",
+            phase=Phase.ROLLBACK,
+            stopping="",
+            stop_reason="",
+            requester_kind=by.kind,
+            requester_id=by.id,
+            requester_name=by.name,
+            rollback_of=old.id,
+            note=self._scrub(reason) or f"rolled back by {by.name}",
+            version=1,
+            created_at=now,
+            started_at=None,
+            ended_at=None,
+        )
+        before = [replace(row, run=run.id) for row in view.steps if row.phase == Phase.FORWARD]
+        back = rows_back(run.id, way, first=max((row.ordinal for row in before), default=-1) + 1)
+        return await self._begin(run, [*before, *back], runbook, by, {"rollback_of": old.id, "reason": reason})
+
+    async def unlock(self, target: str, by: Person, reason: str) -> Decided:
+        """Frees a target whoever holds it."""
+        if not reason.strip():
+            return Decided(outcome=Verdict.REASON_NEEDED, text="Say why the lock may go.")
+
+        def work(connection: Any) -> Decided:
+            lock = locks.take_away(connection, target)
+            outcome = Outcome.OK if lock else Outcome.INVALID
+            details = {"reason": self._scrub(reason), "held_by": lock.run if lock else ""}
+            audit.append(connection, self._plain_event(by, "lock.removed", target, outcome, details))
+            if lock is None:
+                return Decided(outcome=Verdict.UNKNOWN, text=f"Nobody holds {target}.")
+            run_changes.wake_held_up(connection, WaitingOn.LOCK, self._now(), self._queue.enqueue)
+            text = f"{target} is free. Run {lock.run[-8:]} held it since {lock.since:%Y-%m-%d %H:%M} UTC, and goes on without it."
+            return Decided(outcome=Verdict.CLOSED, text=text, run=lock.run)
+
+        decided = await self._database.write(work)
+        self._changed()
+        self._queue.nudge()
+        return decided
+
+    async def stop_everything(self, by: Person, reason: str) -> Decided:
+        """From now on nothing new starts: steps under way finish, gates and soaks hold."""
+        if not reason.strip():
+            return Decided(outcome=Verdict.REASON_NEEDED, text="Say why everything is to stop.")
+        clean = self._scrub(reason.strip())
+
+        def work(connection: Any) -> Decided:
+            first = switch_on(connection, PAUSED, by, clean, self._now())
+            outcome = Outcome.OK if first else Outcome.LATE
+            audit.append(connection, self._plain_event(by, "everything.stopped", "", outcome, {"reason": clean}))
+            if not first:
+                text = f"Everything is stopped already: {paused_reason(connection)}."
+                return Decided(outcome=Verdict.LATE, text=text)
+            run_changes.redraw_open(connection)
+            text = "Everything is stopped: nothing new starts, steps under way finish, gates hold."
+            return Decided(outcome=Verdict.CLOSED, text=text)
+
+        decided = await self._database.write(work)
+        self._changed()
+        return decided
+
+    async def resume_everything(self, by: Person, reason: str = "") -> Decided:
+        """Runs go on where they stood."""
+
+        def work(connection: Any) -> Decided:
+            was_on = switch_off(connection, PAUSED)
+            outcome = Outcome.OK if was_on else Outcome.LATE
+            audit.append(connection, self._plain_event(by, "everything.resumed", "", outcome, {"reason": reason}))
+            if not was_on:
+                return Decided(outcome=Verdict.LATE, text="Nothing was stopped.")
+            run_changes.wake_held_up(connection, WaitingOn.PAUSE, self._now(), self._queue.enqueue)
+            run_changes.redraw_open(connection)
+            return Decided(outcome=Verdict.CLOSED, text="Runs go on where they stood.")
+
+        decided = await self._database.write(work)
+        self._changed()
+        self._queue.nudge()
+        return decided
+
+    def _wake(self, connection: Any, run: str) -> None:
+        run_changes.wake(connection, run, self._now(), self._queue.enqueue, priority=3)
+
+    def _runbook_of(self, path: str, source: str) -> Runbook:
+        if source not in self._parsed:
+            if len(self._parsed) > 500:
+                self._parsed.clear()
+            self._parsed[source] = from_source(path, source, KINDS, self._target_types)
+        return self._parsed[source]
+
+    def _changed(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+    def _event(self, by: Person, action: str, run: RunRow, outcome: str, details: Mapping[str, Any]) -> Event:
+        return replace(
+            self._plain_event(by, action, run.runbook, outcome, details),
+            correlation=run.id,
+            channel=run.channel,
+            channel_name=run.channel_name,
+        )
+
+    def _plain_event(
+        self, by: Person, action: str, subject: str, outcome: str, details: Mapping[str, Any]
+    ) -> Event:
+        return Event(
+            actor_kind=by.kind,
+            actor_id=by.id,
+            actor_name=by.name,
+            team=by.team,
+            action=action,
+            object=subject,
+            outcome=outcome,
+            details=details,
+            at=self._now(),
+        )
+
+

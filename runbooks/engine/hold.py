@@ -1,0 +1,139 @@
+"""A run that this process has in its hands: what it knows of it, and the only way to write for it."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from runbooks.engine.at import Fenced
+from runbooks.errors import RecordsError
+from runbooks.ids import new_id
+from runbooks.records import run_changes, runs
+from runbooks.records.audit import Event, append_once
+from runbooks.records.runs import RunView, StepRow
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+#: Seconds between two tries of a write that the database did not take.
+PATIENCE = 1.0
+
+
+class Database(Protocol):
+    """One transaction that reads, and one that writes. Both raise RecordsError."""
+
+    async def read(self, work: Callable[[Any], T]) -> T: ...
+    async def write(self, work: Callable[[Any], T]) -> T: ...
+
+
+class Hold:
+    """From a claim to the moment when the run rests, is over, or is somebody else's."""
+
+    def __init__(
+        self,
+        database: Database,
+        view: RunView,
+        fence: int,
+        executor: str,
+        now: Callable[[], datetime],
+        changed: Callable[[], None],
+    ) -> None:
+        self.run = view.run.id
+        self.view = view
+        self.fence = fence
+        self.executor = executor
+        self.now = now
+        self._database = database
+        self._changed = changed
+        self._rows = {row.path: row for row in view.steps}
+
+    def row(self, path: str) -> StepRow | None:
+        """A step's row, as this process last wrote it."""
+        return self._rows.get(path)
+
+    def rows(self) -> tuple[StepRow, ...]:
+        """All of them, in their order."""
+        return tuple(sorted(self._rows.values(), key=lambda row: (row.ordinal, row.path)))
+
+    async def read(self, work: Callable[[Any], T]) -> T:
+        """Reads, however long the database takes to answer again."""
+        return await self._patiently(lambda: self._database.read(work))
+
+    async def write_once(self, work: Callable[[Any], T]) -> T:
+        """A transaction that itself sees to it that the run is still ours: one that lets go of it."""
+        return await self._patiently(lambda: self._database.write(work))
+
+    async def refresh(self) -> RunView:
+        """Reads the run anew: what people said in the meantime is in it."""
+        found = await self.read(lambda connection: runs.view(connection, self.run))
+        assert found is not None
+        self.view = found
+        self._rows = {row.path: row for row in found.steps}
+        return found
+
+    async def write(
+        self,
+        work: Callable[[Any], T],
+        *,
+        step: tuple[str, dict[str, Any]] | None = None,
+        events: Iterable[Event] = (),
+        priority: int = 1,
+        **values: Any,
+    ) -> T:
+        """One transaction, if the run is still ours: `values` into the run, `step` into a step, the work, the
+        events. Raises Fenced. A database that does not answer is asked again: it may have done it already, so
+        the work must be such that doing it twice is the same."""
+        recorded = tuple(events)
+
+        def transaction(connection: Any) -> T:
+            if not run_changes.touch(connection, self.run, self.fence, priority, **values):
+                raise Fenced(f"run {self.run} is carried by another replica")
+            if step is not None:
+                path, changes = step
+                run_changes.change_step(connection, self.run, path, **changes)
+            result = work(connection)
+            append_once(connection, *recorded)
+            return result
+
+        result = await self._patiently(lambda: self._database.write(transaction))
+        if step is not None and step[0] in self._rows:
+            self._rows[step[0]] = replace(self._rows[step[0]], **step[1])
+        self._changed()
+        return result
+
+    async def add_steps(self, rows: tuple[StepRow, ...]) -> None:
+        """Steps that were not known when the run began."""
+        await self.write(lambda connection: run_changes.add_steps(connection, rows))
+        for row in rows:
+            self._rows.setdefault(row.path, row)
+
+    def event(self, action: str, path: str, outcome: str, **details: Any) -> Event:
+        """What Maint itself did in the course of the run."""
+        run = self.view.run
+        return Event(
+            actor_kind="maint",
+            actor_id=self.executor,
+            actor_name="Maint",
+            team=run.team,
+            action=action,
+            object=f"{run.runbook}/{path}" if path else run.runbook,
+            outcome=outcome,
+            channel=run.channel,
+            channel_name=run.channel_name,
+            correlation=run.id,
+            details=details,
+            at=self.now(),
+            id=new_id(),
+        )
+
+    async def _patiently(self, ask: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return await ask()
+            except RecordsError as error:
+                # A database that restarts must not fail a run: 9 of 97 did, before there was this rule.
+                log.warning("run.database", run=self.run, error=str(error))
+                await asyncio.sleep(PATIENCE)

@@ -1,0 +1,162 @@
+"""This process among those that carry runs: its lease, what it wakes, and what it takes over from the dead."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+
+from runbooks.engine.hold import Database
+from runbooks.errors import MaintError
+from runbooks.ids import new_id
+from runbooks.records import replicas, run_changes
+from runbooks.records.runs import WaitingOn
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rhythm:
+    """Seconds: how long a lease is, between two proofs of life, between two looks at what is due, and
+    between two looks for what was left behind."""
+
+    lease: float = 5.0
+    beat: float = 1.5
+    sweep: float = 0.5
+    reap: float = 1.0
+
+
+class Replica:
+    """Proves that it lives by the database's clock; while it cannot, nothing here begins an effect."""
+
+    def __init__(
+        self,
+        database: Database,
+        rhythm: Rhythm,
+        enqueue: run_changes.Enqueue,
+        resume: Callable[[tuple[str, ...]], Awaitable[int]],
+        nudge: Callable[[], None],
+        under_way: Callable[[], tuple[str, ...]],
+        now: Callable[[], datetime],
+        version: str,
+    ) -> None:
+        self.id = new_id()
+        self._database = database
+        self._rhythm = rhythm
+        self._enqueue = enqueue
+        self._resume = resume
+        self._nudge = nudge
+        self._under_way = under_way
+        self._now = now
+        self._version = version
+        self._proven_until = 0.0
+        self._proof = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """From now on the others count on it. Raises RecordsError."""
+        began = time.monotonic()
+        await self._enrol()
+        self._proved(began)
+        self._tasks = [
+            asyncio.create_task(self._every(self._rhythm.beat, self._beat), name="replica-beat"),
+            asyncio.create_task(self._every(self._rhythm.sweep, self._sweep), name="replica-sweep"),
+            asyncio.create_task(self._every(self._rhythm.reap, self._reap), name="replica-reap"),
+        ]
+
+    async def stop(self) -> None:
+        """The others need not wait for its lease to end."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self._database.write(partial(replicas.leave, replica=self.id))
+        except MaintError as error:
+            log.warning("replica.leave", error=str(error))
+
+    async def proven(self) -> None:
+        """Returns when this replica has proved that it lives; without that it would act in another's stead."""
+        while time.monotonic() >= self._proven_until:
+            self._proof.clear()
+            await self._proof.wait()
+
+    async def _enrol(self) -> bool:
+        lease = timedelta(seconds=self._rhythm.lease)
+        return await self._database.write(
+            partial(
+                replicas.enrol,
+                replica=self.id,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                version=self._version,
+                lease=lease,
+            )
+        )
+
+    def _proved(self, began: float) -> None:
+        # From before the question: the answer may have been long on its way.
+        self._proven_until = began + self._rhythm.lease
+        self._proof.set()
+
+    async def _beat(self) -> None:
+        began = time.monotonic()
+        lease = timedelta(seconds=self._rhythm.lease)
+        if await self._database.write(partial(replicas.renew, replica=self.id, lease=lease)):
+            self._proved(began)
+            return
+        # The others have given this one up, and have its runs: it begins anew, with none. What is still
+        # under way here is fenced off.
+        log.warning("replica.lost", replica=self.id)
+        await self._enrol()
+        self._proved(began)
+
+    async def _sweep(self) -> None:
+        """Wakes the runs whose time has come."""
+        now = self._now()
+        due = await self._database.read(partial(run_changes.due, now=now))
+        for run in due:
+            await self._database.write(partial(self._wake, run=run, now=now))
+        if due:
+            self._nudge()
+
+    def _wake(self, connection: Any, *, run: str, now: datetime) -> None:
+        if run_changes.is_due(connection, run, now):
+            run_changes.wake(connection, run, now, self._enqueue, priority=0)
+
+    async def _reap(self) -> None:
+        """Takes over what the dead left, and what this one lost sight of."""
+        dead = await self._database.write(replicas.bury)
+        if dead:
+            log.warning("replica.died", replicas=dead)
+        mine = self._under_way()
+        lost = await self._database.read(partial(run_changes.orphans, mine=self.id, under_way=mine))
+        for run, executor in lost:
+            if executor == self.id and run in self._under_way():
+                continue
+            await self._database.write(
+                partial(run_changes.take_from, run=run, executor=executor, enqueue=self._enqueue)
+            )
+        if dead:
+            await self._resume(dead)
+        if await self._database.read(partial(run_changes.held_up, why=WaitingOn.LOCK)):
+            await self._database.write(
+                partial(run_changes.wake_held_up, why=WaitingOn.LOCK, now=self._now(), enqueue=self._enqueue)
+            )
+        if dead or lost:
+            self._nudge()
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except MaintError as error:
+                log.warning("replica.database", error=str(error))
+            except Exception:
+                log.exception("replica.crashed")
