@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import regex
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 
 from runbooks.scrub import SHORTEST
 from runbooks.spec.model import Duration, Spec, Timezone, parse_duration
@@ -100,6 +100,17 @@ RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 Headers = dict[str, Annotated[SecretStr, AfterValidator(_long_enough)]]
 
 
+def _traffic(value: Any) -> Any:
+    # Drivers act on targets, so their modules need this one first.
+    from runbooks.steps.traffic import read_driver
+
+    return value if value is None or isinstance(value, Spec) else read_driver(value)
+
+
+#: How a rollout moves the traffic: one of runbooks.steps.traffic.DRIVERS under its name.
+TrafficField = Annotated[Spec | None, BeforeValidator(_traffic)]
+
+
 def _rooted(part: Spec, fields: tuple[str, ...], folder: Path) -> dict[str, str]:
     named = {name: getattr(part, name) for name in fields}
     return {name: str(folder / Path(file).expanduser()) for name, file in named.items() if file}
@@ -138,6 +149,7 @@ class HttpTarget(TargetBase):
     headers: Headers = Field(default_factory=dict)
     verify_tls: bool = True
     ca_file: str | None = None
+    traffic: TrafficField = None
 
     FILES: ClassVar[tuple[str, ...]] = ("ca_file",)
 
