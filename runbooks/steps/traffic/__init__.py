@@ -7,9 +7,16 @@ from pydantic import ValidationError
 from runbooks.errors import StepError
 from runbooks.nearest import did_you_mean
 from runbooks.steps.traffic.driver import Traffic, TrafficDriver
+from runbooks.steps.traffic.kubernetes_canary import KubernetesCanaryTraffic
+from runbooks.steps.traffic.kubernetes_env import KubernetesEnvTraffic
+from runbooks.steps.traffic.kubernetes_route import KubernetesRouteTraffic
 from runbooks.targets import TargetBase
 
-_DRIVERS: tuple[type[TrafficDriver], ...] = ()
+_DRIVERS: tuple[type[TrafficDriver], ...] = (
+    KubernetesCanaryTraffic,
+    KubernetesRouteTraffic,
+    KubernetesEnvTraffic,
+)
 
 #: The key under `traffic:` -> the model.
 DRIVERS: dict[str, type[TrafficDriver]] = {driver.kind: driver for driver in _DRIVERS}
