@@ -91,9 +91,7 @@ class Advance:
         shop.changed()
         if claimed.view is None:
             return
-        self._hold = Hold(
-            shop.database, claimed.view, claimed.fence, shop.executor, shop.now, shop.changed
-        )
+        self._hold = Hold(shop.database, claimed.view, claimed.fence, shop.executor, shop.now, shop.changed)
         watching = asyncio.create_task(self._watch(asyncio.current_task()))
         try:
             async with Connections() as connections:
@@ -193,7 +191,9 @@ class Advance:
         self, runbook: Runbook, around: Surroundings, values: Callable[[], Mapping[str, Any]]
     ) -> Waiting | Undo | None:
         hold = self._hold
-        asked = [ask for ask in hold.view.asks if ask.path.startswith("rollback:") or ask.kind == AskKind.CANCELLED]
+        asked = [
+            ask for ask in hold.view.asks if ask.path.startswith("rollback:") or ask.kind == AskKind.CANCELLED
+        ]
         abandoned = next((ask for ask in asked if ask.answer == "abandon"), None)
         if abandoned is not None:
             await self._end(RunState.ABANDONED, f"{abandoned.answered_name} abandoned its rollback")

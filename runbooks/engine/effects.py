@@ -77,7 +77,9 @@ class Effects:
         if last is not None and last.state == journal.FINISHED:
             return _done(last.result)
         if last is not None and last.state == journal.STARTED and not effect.repeatable:
-            await self._note(effect, last.attempt, journal.DOUBTED, {"why": "interrupted"}, "effect.in_doubt", "failed")
+            await self._note(
+                effect, last.attempt, journal.DOUBTED, {"why": "interrupted"}, "effect.in_doubt", "failed"
+            )
             raise InDoubt(
                 "Maint was interrupted while this was under way, and it is not known how it ended. "
                 f"The process that began it ({last.executor[-8:]}) may even still be at work."
@@ -106,7 +108,14 @@ class Effects:
                 raise Paused(reason)
             if repeated:
                 journal.complete(
-                    connection, hold.run, effect.path, effect.name, attempt - 1, journal.DOUBTED, {}, hold.now()
+                    connection,
+                    hold.run,
+                    effect.path,
+                    effect.name,
+                    attempt - 1,
+                    journal.DOUBTED,
+                    {},
+                    hold.now(),
                 )
             journal.start(
                 connection,
@@ -222,7 +231,9 @@ class Effects:
     def _scrubbed(self, done: Done) -> Done:
         scrub = self._scrub
         return Done(
-            values={name: scrub(value) if isinstance(value, str) else value for name, value in done.values.items()},
+            values={
+                name: scrub(value) if isinstance(value, str) else value for name, value in done.values.items()
+            },
             summary=self._clean(done.summary),
             output=scrub(done.output),
             warnings=tuple(self._clean(warning) for warning in done.warnings),

@@ -193,7 +193,9 @@ class Engine:
 
         def work(connection: Any) -> RunRow:
             if reason := paused_reason(connection):
-                raise Refused(f"Everything is stopped ({reason}). Nothing was started; `resume everything` ends it.")
+                raise Refused(
+                    f"Everything is stopped ({reason}). Nothing was started; `resume everything` ends it."
+                )
             began = run_changes.begin(
                 connection, run, rows, (runbook.path, runbook.source), self._queue.enqueue
             )
@@ -339,7 +341,9 @@ class Engine:
         journal = await self.journal(old.id)
         rows = {row.path: row for row in view.steps}
         way = way_back(runbook, rows, journal)
-        if not any(back.undoes or back.node.path in {f"rollback:{row.path}" for row in view.steps} for back in way):
+        if not any(
+            back.undoes or back.node.path in {f"rollback:{row.path}" for row in view.steps} for back in way
+        ):
             raise Refused(f"{old.id[-8:]} did nothing that can be undone.")
         later = await self._database.read(partial(run_changes.later_on_locks, run=old))
         changed = [f"{other.runbook} ({other.id[-8:]}) ran since" for other in later]
@@ -380,7 +384,9 @@ class Engine:
         )
         before = [replace(row, run=run.id) for row in view.steps if row.phase == Phase.FORWARD]
         back = rows_back(run.id, way, first=max((row.ordinal for row in before), default=-1) + 1)
-        return await self._begin(run, [*before, *back], runbook, by, {"rollback_of": old.id, "reason": reason})
+        return await self._begin(
+            run, [*before, *back], runbook, by, {"rollback_of": old.id, "reason": reason}
+        )
 
     async def unlock(self, target: str, by: Person, reason: str) -> Decided:
         """Frees a target whoever holds it."""
@@ -412,7 +418,9 @@ class Engine:
         def work(connection: Any) -> Decided:
             first = switch_on(connection, PAUSED, by, clean, self._now())
             outcome = Outcome.OK if first else Outcome.LATE
-            audit.append(connection, self._plain_event(by, "everything.stopped", "", outcome, {"reason": clean}))
+            audit.append(
+                connection, self._plain_event(by, "everything.stopped", "", outcome, {"reason": clean})
+            )
             if not first:
                 text = f"Everything is stopped already: {paused_reason(connection)}."
                 return Decided(outcome=Verdict.LATE, text=text)
@@ -430,7 +438,9 @@ class Engine:
         def work(connection: Any) -> Decided:
             was_on = switch_off(connection, PAUSED)
             outcome = Outcome.OK if was_on else Outcome.LATE
-            audit.append(connection, self._plain_event(by, "everything.resumed", "", outcome, {"reason": reason}))
+            audit.append(
+                connection, self._plain_event(by, "everything.resumed", "", outcome, {"reason": reason})
+            )
             if not was_on:
                 return Decided(outcome=Verdict.LATE, text="Nothing was stopped.")
             run_changes.wake_held_up(connection, WaitingOn.PAUSE, self._now(), self._queue.enqueue)
@@ -478,5 +488,3 @@ class Engine:
             details=details,
             at=self._now(),
         )
-
-

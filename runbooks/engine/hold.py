@@ -1,7 +1,7 @@
 """A run that this process has in its hands: what it knows of it, and the only way to write for it."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -129,7 +129,7 @@ class Hold:
             id=new_id(),
         )
 
-    async def _patiently(self, ask: Callable[[], Any]) -> Any:
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         while True:
             try:
                 return await ask()

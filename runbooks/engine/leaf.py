@@ -125,7 +125,12 @@ class Leaves:
         if step.retry and state is StepState.FAILED and tries < step.retry.attempts:
             return await self._again(node, reason, tries + 1, step.retry.wait)
         if row.phase == Phase.FORWARD and step.on_failure == "continue" and state is StepState.FAILED:
-            values = {"state": StepState.WARNING, "error": reason, "progress": "", "ended_at": self._hold.now()}
+            values = {
+                "state": StepState.WARNING,
+                "error": reason,
+                "progress": "",
+                "ended_at": self._hold.now(),
+            }
             event = self._hold.event("step.failed", node.path, "failed", reason=reason, goes_on=True)
             await self._hold.write(lambda _: None, step=(node.path, values), events=[event], priority=3)
             return None
@@ -215,5 +220,3 @@ class Leaves:
 def _begins_itself(model: Step, node: Node, undoers: Mapping[str, Runner]) -> bool:
     """Whether the step's beginning is written together with its effect: one wait for the disk less."""
     return isinstance(model, Action) and node.path not in undoers
-
-

@@ -35,9 +35,7 @@ class Back:
     undoes: str = ""
 
 
-def way_back(
-    runbook: Runbook, rows: Mapping[str, StepRow], journal: Sequence[EffectRow]
-) -> tuple[Back, ...]:
+def way_back(runbook: Runbook, rows: Mapping[str, StepRow], journal: Sequence[EffectRow]) -> tuple[Back, ...]:
     """The steps of a rollback in their order; the same whenever it is asked for, once the way back began.
 
     Gates at the beginning of the runbook's `rollback:` come first; then what was done is undone, the last
@@ -113,5 +111,3 @@ async def _undo_action(at: Standing, model: Step, *, journal: Sequence[EffectRow
 
     done = await at.effect("undo", undo, repeatable=True, timeout=model.timeout, grace=model.grace)
     return Finished(outputs=done.values, summary=done.summary, output=done.output, warnings=done.warnings)
-
-

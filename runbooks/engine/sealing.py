@@ -39,7 +39,9 @@ class Sealer:
             box = self._box()
             return {name: box.decrypt(value.encode()).decode() for name, value in sealed.items()}
         except InvalidToken:
-            raise UsageError(f"This run's secret parameters were encrypted with another {VARIABLE}.") from None
+            raise UsageError(
+                f"This run's secret parameters were encrypted with another {VARIABLE}."
+            ) from None
 
     def _box(self) -> Any:
         import base64

@@ -110,9 +110,7 @@ class Standing:
         before: Callable[[Call], Awaitable[Mapping[str, Any]]] | None = None,
     ) -> Done:
         """Does something outside."""
-        return await self.act(
-            name, act, repeatable=repeatable, timeout=timeout, grace=grace, before=before
-        )
+        return await self.act(name, act, repeatable=repeatable, timeout=timeout, grace=grace, before=before)
 
     async def act(self, name: str, act: Callable[[Call], Awaitable[Done]], **how: Any) -> Done:
         """As `effect`, with everything that an Effect has."""

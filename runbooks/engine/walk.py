@@ -84,7 +84,9 @@ class Walk:
             at_once = 1
         outcome = await self._several(children, max(1, at_once))
         if outcome is None:
-            await self._pass(node.path, StepState.OK, f"{len(children)} done" if children else "nothing to do")
+            await self._pass(
+                node.path, StepState.OK, f"{len(children)} done" if children else "nothing to do"
+            )
         return outcome
 
     async def _several(self, children: Sequence[Node], at_once: int) -> Waiting | Undo | None:
@@ -141,9 +143,7 @@ def soonest(times: Any) -> datetime | None:
 
 def inside(node: Node) -> list[Node]:
     """The steps of a group."""
-    return [
-        Node(step=step, path=f"{node.path}.{step.id}", values=node.values) for step in node.step.steps
-    ]
+    return [Node(step=step, path=f"{node.path}.{step.id}", values=node.values) for step in node.step.steps]
 
 
 def each(node: Node, found: Sequence[Any]) -> list[Node]:
@@ -197,5 +197,3 @@ def new_row(run: str, node: Node, *, ordinal: int, phase: Phase = Phase.FORWARD)
         started_at=None,
         ended_at=None,
     )
-
-

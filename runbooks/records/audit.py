@@ -90,7 +90,9 @@ def append_once(connection: Connection, *events: Event) -> None:
     """Adds those of the events that are not there yet: for a transaction of which nobody knows whether it
     was committed, and which is tried again."""
     ids = [event.id for event in events]
-    there = set(connection.scalars(select(audit_events.c.id).where(audit_events.c.id.in_(ids)))) if ids else set()
+    there = (
+        set(connection.scalars(select(audit_events.c.id).where(audit_events.c.id.in_(ids)))) if ids else set()
+    )
     append(connection, *(event for event in events if event.id not in there))
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, insert, select, update
+from sqlalchemy import Connection, Row, case, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.ids import new_id
 from runbooks.records import budgets
@@ -50,12 +52,15 @@ def put(
     *,
     channel: str = "",
     priority: int = 1,
+    key: str = "",
 ) -> str:
     """Adds a message within the caller's transaction; returns its id. Without a channel it goes to the thread
-    of the run's card."""
-    letter = new_id()
+    of the run's card. One of the same `key` is added once."""
+    letter = sha256(key.encode()).hexdigest()[:26] if key else new_id()
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(
-        insert(outbox).values(
+        dialect.insert(outbox)
+        .values(
             id=letter,
             run=run,
             channel=channel,
@@ -65,6 +70,7 @@ def put(
             created_at=datetime.now(UTC),
             attempts=0,
         )
+        .on_conflict_do_nothing()
     )
     return letter
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from runbooks.records.columns import UtcTime
 from runbooks.records.run_tables import replicas
 
 #: "reap" in ASCII: one replica at a time takes over what the dead ones left.
@@ -15,7 +16,7 @@ def database_now(connection: Connection) -> datetime:
     """The time by the clock that all replicas share."""
     if connection.dialect.name != "postgresql":
         return datetime.now(UTC)  # a SQLite file and its one process are on one machine
-    return connection.execute(select(func.clock_timestamp())).scalar_one()
+    return connection.execute(select(func.clock_timestamp(type_=UtcTime))).scalar_one()
 
 
 def enrol(connection: Connection, replica: str, host: str, pid: int, version: str, lease: timedelta) -> bool:

@@ -152,7 +152,14 @@ def wake(connection: Connection, run: str, now: datetime, enqueue: Enqueue, *, p
 
 def end(connection: Connection, run: str, fence: int, state: RunState, note: str, now: datetime) -> bool:
     """The run is over: its locks are free, its secrets forgotten. False when it is somebody else's."""
-    values: dict[str, Any] = {"waiting_on": "", "wake_at": None, "ended_at": now, "secrets": {}, "note": note, "state": state}
+    values: dict[str, Any] = {
+        "waiting_on": "",
+        "wake_at": None,
+        "ended_at": now,
+        "secrets": {},
+        "note": note,
+        "state": state,
+    }
     if not touch(connection, run, fence, 2, **values):
         return False
     locks.release(connection, run)
@@ -269,7 +276,9 @@ def redraw_open(connection: Connection) -> None:
 def end_unstarted(connection: Connection, run: str, note: str, now: datetime) -> None:
     """A run that never began is over."""
     values = {"state": RunState.CANCELLED, "waiting_on": "", "wake_at": None, "ended_at": now}
-    connection.execute(_changed(run).where(runs.c.started_at.is_(None)).values(**values, secrets={}, note=note))
+    connection.execute(
+        _changed(run).where(runs.c.started_at.is_(None)).values(**values, secrets={}, note=note)
+    )
 
 
 def later_on_locks(connection: Connection, run: RunRow) -> tuple[RunRow, ...]:

@@ -117,6 +117,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("wake_at IS NOT NULL"),
     )
     op.create_index("ix_runs_state", "runs", ["state", "created_at"])
+    op.create_index("ix_runs_waiting", "runs", ["waiting_on", "created_at"])
     op.create_table(
         "asks",
         sa.Column("id", sa.Text, nullable=False),
@@ -170,7 +171,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run"], ["runs.id"], name="fk_effects_run"),
         sa.PrimaryKeyConstraint("id", name="pk_effects"),
         sa.UniqueConstraint("run", "path", "name", "attempt", name="uq_effects_attempt"),
-        sqlite_autoincrement=True,
     )
     op.create_table(
         "locks",
