@@ -14,7 +14,6 @@ import structlog
 
 from runbooks.engine.hold import Database
 from runbooks.errors import MaintError
-from runbooks.ids import new_id
 from runbooks.records import replicas, run_changes
 from runbooks.records.runs import WaitingOn
 
@@ -45,8 +44,10 @@ class Replica:
         under_way: Callable[[], tuple[str, ...]],
         now: Callable[[], datetime],
         version: str,
+        id_: str,
     ) -> None:
-        self.id = new_id()
+        """`id_` is unique for each boot of each process."""
+        self.id = id_
         self._database = database
         self._rhythm = rhythm
         self._enqueue = enqueue
