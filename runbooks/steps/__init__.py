@@ -2,14 +2,18 @@
 
 from typing import Any
 
+from runbooks.steps.action import Action
+from runbooks.steps.command import Command
 from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
 from runbooks.steps.host_service import HostService
 from runbooks.steps.http import HttpProbe
+from runbooks.steps.http_request import HttpRequest
 from runbooks.steps.logs import LogErrors
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
 from runbooks.steps.postgres_queries import PostgresLongQueries
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
+from runbooks.steps.script import Script
 from runbooks.steps.step import Check
 
 _KINDS: tuple[type[Check[Any]], ...] = (
@@ -31,3 +35,11 @@ _KINDS: tuple[type[Check[Any]], ...] = (
 )
 
 CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _KINDS}
+
+_ACTIONS: tuple[type[Action[Any]], ...] = (
+    Command,
+    Script,
+    HttpRequest,
+)
+
+ACTIONS: dict[str, type[Action[Any]]] = {action.kind: action for action in _ACTIONS}
