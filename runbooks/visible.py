@@ -1,4 +1,8 @@
-"""Text from outside (log lines, names of processes, what servers say) made fit for one line."""
+"""Text from outside (log lines, names of processes, what servers say) made fit to show."""
+
+import re
+
+import regex
 
 
 def cut(text: str, most: int) -> str:
@@ -16,3 +20,15 @@ def one_line(text: str, most: int = 200) -> str:
     kept = cut(text.strip(), most)
     escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in kept)
     return escaped if len(kept) == len(text.strip()) else f"{escaped} …".strip()
+
+
+#: Colours and cursor movements of terminals.
+_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+#: What would move, hide or reorder text; a database takes no NUL either.
+_CONTROLS = regex.compile(r"[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}--[\t\n]]", regex.VERSION1)
+
+
+def printable(text: str) -> str:
+    """Text of several lines without a terminal's colours, every other control character as an escape."""
+    plain = _TERMINAL.sub("", text) if "\x1b" in text else text
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), plain)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic
 
+from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, up_to
 from runbooks.steps.reach import Connections, utc_now
 from runbooks.steps.step import Output, Step, TargetT, Value
@@ -16,6 +17,21 @@ LONGEST_OUTPUT = 200_000
 
 #: A dump of a large database takes hours.
 ActionTimeout = Annotated[Duration, up_to("24h")]
+
+#: What an action gets beyond its grace, to see that what it killed is gone.
+LAST_LOOK = timedelta(seconds=10)
+
+
+class Failed(StepError):
+    """The action failed, and it is known how it stands. `output` is what was printed, already cut."""
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
+
+
+class Doubtful(Failed):
+    """Nobody knows whether the action took effect, or whether it still goes on."""
 
 
 class Risk(StrEnum):
@@ -57,16 +73,19 @@ class Call:
 class Action(Step, Generic[TargetT]):
     """A step that acts. A subclass is one step kind: its fields are the YAML keys.
 
-    `act` raises StepError when it failed, and says what is to be done. It is cancelled at its timeout and
-    when people cancel the run; it then has its `grace` to stop what it began.
+    `act` raises StepError when it certainly failed, and says what is to be done; `Doubtful` when nobody
+    knows. It is cancelled at its timeout and when people cancel the run: it then ends what it began, and
+    raises CancelledError, or Doubtful when it cannot tell that it has ended. That takes `ends_within`.
+
+    `outputs`, `risk` and `repeatable` are fields of the kinds whose effect the file defines (`command`).
     """
 
     #: None: it acts on no target of ours, and `target` is not given.
     needs: ClassVar[type[TargetBase] | None]
-    outputs: ClassVar[Mapping[str, Output]] = {}
+    outputs: ClassVar[Mapping[str, Output]]
     risk: ClassVar[Risk]
     #: Whether doing it twice is the same as doing it once. False: after a crash a person decides.
-    safe_to_repeat: ClassVar[bool]
+    repeatable: ClassVar[bool]
     #: Whether `undo` puts back what `record` noted.
     reversible: ClassVar[bool] = False
 
@@ -74,9 +93,16 @@ class Action(Step, Generic[TargetT]):
     grace: Annotated[Duration, up_to("10m")] = parse_duration("10s")
 
     @property
-    def repeatable(self) -> bool:
-        """Whether this one may be repeated; kinds whose effect the file defines have a field for it."""
-        return self.safe_to_repeat
+    def seconds(self) -> float:
+        """What the action gives its own calls: a little less than `timeout`, so that it is the action which
+        says what did not end."""
+        whole = self.timeout.total_seconds()
+        return whole - min(0.5, whole * 0.1)
+
+    @property
+    def ends_within(self) -> timedelta:
+        """How long it may take to end what it began, after it was cancelled."""
+        return self.grace + LAST_LOOK
 
     def declared(self) -> Mapping[str, Output]:
         """The outputs of this very step; kinds whose outputs the file defines override it."""

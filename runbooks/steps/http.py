@@ -37,7 +37,8 @@ MAX_REDIRECTS = 5
 SEARCH_SECONDS = 1.0
 
 
-def _as_list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
+    """One status, or a list of them."""
     return (value,) if isinstance(value, int | str) else value
 
 
@@ -87,7 +88,7 @@ class HttpProbe(Check[HttpTarget]):
 
     path: str | None = Field(default=None, pattern=r"^/([^/\s\\][^\s\\]*)?$", max_length=2000)
     method: Literal["GET", "HEAD"] = "GET"
-    expect_status: Annotated[tuple[ExpectedStatus, ...], BeforeValidator(_as_list)] = Field(
+    expect_status: Annotated[tuple[ExpectedStatus, ...], BeforeValidator(as_list)] = Field(
         default=("2xx",), min_length=1, strict=False
     )
     body_contains: Text | None = None

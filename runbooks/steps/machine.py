@@ -13,6 +13,8 @@ from typing import BinaryIO, Protocol
 
 from runbooks.errors import StepError
 from runbooks.spec.model import show_duration
+from runbooks.steps.job import Job, Process, Stream
+from runbooks.steps.local_process import begin_here
 from runbooks.steps.reach import Reach
 from runbooks.targets import HostTarget, Ssh
 from runbooks.visible import one_line
@@ -82,6 +84,10 @@ class Machine(Protocol):
         """
         ...
 
+    def begin(self, job: Job) -> AbstractAsyncContextManager[Process]:
+        """Gets a program ready that may change something. Raises StepError: it does not run then."""
+        ...
+
     def files(self) -> AbstractAsyncContextManager[Files]:
         """The machine's files."""
         ...
@@ -144,6 +150,9 @@ class ThisMachine:
                 await _kill(process)
         return completed(argv, self.where, code, output, errors)
 
+    def begin(self, job: Job) -> AbstractAsyncContextManager[Process]:
+        return begin_here(job, self.where)
+
     @asynccontextmanager
     async def files(self) -> AsyncIterator[Files]:
         yield _TheseFiles()
@@ -155,14 +164,6 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(TimeoutError):
         await asyncio.wait_for(process.wait(), _DYING)
-
-
-class Stream(Protocol):
-    """What a program writes, asyncio's or asyncssh's."""
-
-    async def read(self, n: int = -1) -> bytes:
-        """Up to n bytes; none at the end."""
-        ...
 
 
 async def read_all(stream: Stream) -> bytes:

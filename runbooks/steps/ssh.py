@@ -18,6 +18,7 @@ import asyncssh
 
 from runbooks.errors import StepError
 from runbooks.spec.model import show_duration
+from runbooks.steps.job import Job, Process
 from runbooks.steps.machine import (
     Completed,
     Files,
@@ -29,11 +30,14 @@ from runbooks.steps.machine import (
     read_all,
     too_slow,
 )
+from runbooks.steps.ssh_process import begin_there
 from runbooks.targets import Ssh
 from runbooks.visible import one_line
 
 #: sshd allows 10 sessions on one connection (MaxSessions in sshd_config(5)); some room is left.
 SESSIONS = 8
+#: Seconds of silence after which the other end is asked whether it is there; it is lost after three.
+KEEPALIVE = 15
 
 
 @asynccontextmanager
@@ -50,6 +54,7 @@ async def open_ssh(settings: Ssh, where: str) -> AsyncIterator["SshMachine"]:
             preferred_auth="publickey",
             connect_timeout=settings.connect_timeout.total_seconds(),
             config=None,
+            keepalive_interval=KEEPALIVE,
         )
     except asyncssh.HostKeyNotVerifiable as error:
         raise StepError(_unverified(settings, where, known_hosts)) from error
@@ -148,6 +153,11 @@ class SshMachine:
                 with suppress(OSError):  # the channel is closed already
                     process.kill()
                 process.close()
+
+    @asynccontextmanager
+    async def begin(self, job: Job) -> AsyncIterator[Process]:
+        async with self._session(), begin_there(self._connection, job, self.where) as process:
+            yield process
 
     @asynccontextmanager
     async def files(self) -> AsyncIterator[Files]:

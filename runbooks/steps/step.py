@@ -49,6 +49,8 @@ class Step(Spec):
 
     kind: ClassVar[str]  # "http.probe"
     title: ClassVar[str]  # "HTTP probe", for help and rows
+    #: Fields that are taken as they are written: no reference in them is ever filled in.
+    literal: ClassVar[frozenset[str]] = frozenset()
 
 
 class Check(Step, Generic[TargetT]):

@@ -5,7 +5,7 @@ import errno
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -178,14 +178,24 @@ async def fetch(
     headers: Mapping[str, str],
     limit: int,
     form: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+    sending: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """Asks once and reads at most `limit` bytes of the body.
+    """Asks once and reads at most `limit` bytes of the body. `sending` is called before the first byte of the
+    request leaves: from then on nobody knows whether it took effect, until it is answered.
 
     Raises Unreachable when the other side is to blame, StepError when it is us (headers that cannot be
     sent, an address that must not be called, no network).
     """
+
+    async def trace(event: str, _: object) -> None:
+        if event.endswith("send_request_headers.started"):
+            sending()
+
     try:
-        request = client.build_request(method, url, headers=headers, data=form)
+        request = client.build_request(
+            method, url, headers=headers, data=form, content=content, extensions={"trace": trace}
+        )
     except ValueError:
         # Not chained: the text of this error has the header's value in it.
         raise StepError("a header of the target cannot be sent: only ASCII letters fit") from None
