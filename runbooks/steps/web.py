@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import anyio.lowlevel
 import httpx
@@ -178,14 +179,15 @@ async def fetch(
     headers: Mapping[str, str],
     limit: int,
     form: Mapping[str, str] | None = None,
+    json: Any = None,
 ) -> Answer:
-    """Asks once and reads at most `limit` bytes of the body.
+    """Asks once and reads at most `limit` bytes of the body. `form` or `json` is sent, if one is given.
 
     Raises Unreachable when the other side is to blame, StepError when it is us (headers that cannot be
     sent, an address that must not be called, no network).
     """
     try:
-        request = client.build_request(method, url, headers=headers, data=form)
+        request = client.build_request(method, url, headers=headers, data=form, json=json)
     except ValueError:
         # Not chained: the text of this error has the header's value in it.
         raise StepError("a header of the target cannot be sent: only ASCII letters fit") from None

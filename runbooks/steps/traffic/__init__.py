@@ -6,10 +6,12 @@ from pydantic import ValidationError
 
 from runbooks.errors import StepError
 from runbooks.nearest import did_you_mean
+from runbooks.steps.traffic.command import CommandTraffic
 from runbooks.steps.traffic.driver import Traffic, TrafficDriver
+from runbooks.steps.traffic.http import HttpTraffic
 from runbooks.targets import TargetBase
 
-_DRIVERS: tuple[type[TrafficDriver], ...] = ()
+_DRIVERS: tuple[type[TrafficDriver], ...] = (HttpTraffic, CommandTraffic)
 
 #: The key under `traffic:` -> the model.
 DRIVERS: dict[str, type[TrafficDriver]] = {driver.kind: driver for driver in _DRIVERS}
