@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import anyio.lowlevel
 import httpx
@@ -178,11 +179,13 @@ async def fetch(
     headers: Mapping[str, str],
     limit: int,
     form: Mapping[str, str] | None = None,
+    json: Any = None,
     content: bytes | None = None,
     sending: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """Asks once and reads at most `limit` bytes of the body. `sending` is called before the first byte of the
-    request leaves: from then on nobody knows whether it took effect, until it is answered.
+    """Asks once and reads at most `limit` bytes of the body. One of `form`, `json` and `content` is sent, if
+    one is given. `sending` is called before the first byte of the request leaves: from then on nobody knows
+    whether it took effect, until it is answered.
 
     Raises Unreachable when the other side is to blame, StepError when it is us (headers that cannot be
     sent, an address that must not be called, no network).
@@ -194,7 +197,7 @@ async def fetch(
 
     try:
         request = client.build_request(
-            method, url, headers=headers, data=form, content=content, extensions={"trace": trace}
+            method, url, headers=headers, data=form, json=json, content=content, extensions={"trace": trace}
         )
     except ValueError:
         # Not chained: the text of this error has the header's value in it.
