@@ -96,7 +96,15 @@ class Effects:
             return last.before
         if effect.before is None:
             return {}
-        return await self._watched(effect.before(call), effect, "record the present state")
+        before: Mapping[str, Any] = await self._watched(
+            effect.before(call), effect, "record the present state"
+        )
+        if _text(self._scrub, before) != before:
+            raise StepError(
+                "the present state holds a secret, which must not be kept: this step cannot be undone by "
+                "itself, and is not begun"
+            )
+        return before
 
     async def _start(self, effect: Effect, last: EffectRow | None, before: Mapping[str, Any]) -> int:
         hold = self._hold
@@ -238,6 +246,15 @@ class Effects:
             output=scrub(done.output),
             warnings=tuple(self._clean(warning) for warning in done.warnings),
         )
+
+
+def _text(scrub: Scrubber, value: Any) -> Any:
+    """The same with every text in it scrubbed."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, Mapping):
+        return {key: _text(scrub, inner) for key, inner in value.items()}
+    return [_text(scrub, inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _with(call: Call, **changes: Any) -> Call:

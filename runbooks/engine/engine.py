@@ -20,10 +20,12 @@ from runbooks.engine.walk import new_row, nodes_of
 from runbooks.errors import Refused, UsageError
 from runbooks.ids import new_id
 from runbooks.nearest import nearest
-from runbooks.records import audit, cards, locks, run_changes, runs
+from runbooks.records import audit, cards, locks, run_changes
+from runbooks.records import runs as run_records
 from runbooks.records.audit import Event, Outcome
 from runbooks.records.person import Person
 from runbooks.records.runs import (
+    EffectRow,
     LockRow,
     Phase,
     RunRow,
@@ -214,14 +216,14 @@ class Engine:
 
     async def view(self, run: str) -> RunView | None:
         """Everything that stands of a run."""
-        return await self._database.read(partial(runs.view, run=run))
+        return await self._database.read(partial(run_records.view, run=run))
 
     async def find(self, text: str) -> RunRow:
         """The run of that id, or with that ending. Raises UsageError when it is none, or several."""
         typed = text.strip().casefold()
         if len(typed) < 4:
             raise UsageError("A run is named by its id, or by the last letters of it: at least 4.")
-        found = await self._database.read(partial(runs.find, beginning=typed))
+        found = await self._database.read(partial(run_records.find, beginning=typed))
         if not found:
             raise UsageError(f"There is no run {text[:40]!r}. `runs` lists the newest.")
         exact = [run for run in found if run.id == typed]
@@ -232,11 +234,11 @@ class Engine:
 
     async def runs(self, *, states: Iterable[str] = (), limit: int = 20) -> tuple[RunRow, ...]:
         """The newest runs."""
-        return await self._database.read(partial(runs.newest, states=tuple(states), limit=limit))
+        return await self._database.read(partial(run_records.newest, states=tuple(states), limit=limit))
 
-    async def journal(self, run: str) -> tuple[runs.EffectRow, ...]:
+    async def journal(self, run: str) -> tuple[EffectRow, ...]:
         """What a run did outside, oldest first."""
-        return await self._database.read(partial(runs.effect_rows, run=run))
+        return await self._database.read(partial(run_records.effect_rows, run=run))
 
     async def locks(self) -> tuple[LockRow, ...]:
         """Every lock that is held."""
@@ -294,7 +296,7 @@ class Engine:
         reason = self._scrub(reason.strip())
 
         def work(connection: Any) -> Decided:
-            row = runs.run_row(connection, run)
+            row = run_records.run_row(connection, run)
             if row is None:
                 return Decided(outcome=Verdict.UNKNOWN, text="There is no such run: `runs` lists the newest.")
             stopped = run_changes.stop(connection, run, how, f"{by.name}: {reason}")
@@ -336,7 +338,7 @@ class Engine:
         old = view.run
         if old.state == RunState.ROLLED_BACK or old.rollback_of:
             raise Refused(f"{old.id[-8:]} was rolled back already: there is nothing to undo.")
-        path, source = await self._database.read(partial(runs.source_of, digest=old.snapshot))
+        path, source = await self._database.read(partial(run_records.source_of, digest=old.snapshot))
         runbook = self._runbook_of(path, source)
         journal = await self.journal(old.id)
         rows = {row.path: row for row in view.steps}

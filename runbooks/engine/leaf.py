@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from runbooks.engine.at import Finished, InDoubt, Outcome, Stopped, Undo, Waiting
+from runbooks.engine.at import Finished, InDoubt, NotApproved, Outcome, Stopped, Undo, Waiting
 from runbooks.engine.effects import Paused
 from runbooks.engine.noting import finished, post_output
 from runbooks.engine.runners import runner_of
@@ -64,6 +64,10 @@ class Leaves:
             outcome: Outcome = await self._run(at, node, model)
         except (Paused, Stopped):
             raise
+        except NotApproved as error:
+            # Nothing leads past people who said no: neither `continue`, nor another try, nor Skip.
+            await self._note_failure(node, StepState.FAILED, str(error), refused=error)
+            return Waiting(on=WaitingOn.QUESTION)
         except InDoubt as error:
             return await self._fail(node, StepState.IN_DOUBT, str(error))
         except StepError as error:
@@ -153,12 +157,17 @@ class Leaves:
         await self._hold.write(lambda _: None, step=(node.path, values), events=[event])
         return Waiting(on=WaitingOn.TIME, until=until, progress=progress)
 
-    async def _note_failure(self, node: Node, state: StepState, reason: str) -> None:
+    async def _note_failure(
+        self, node: Node, state: StepState, reason: str, *, refused: NotApproved | None = None
+    ) -> None:
         """Writes down that the step failed, and asks, in one transaction."""
         row = self._row(node)
         in_doubt = state is StepState.IN_DOUBT
         kind = AskKind.IN_DOUBT if in_doubt else AskKind.FAILED
         choices = self._choices(node, row, in_doubt)
+        if refused is not None:
+            left = {"rollback", "abandon", *(("retry",) if refused.again else ())}
+            choices = tuple(choice for choice in choices if choice in left)
         newest = self._hold.view.ask(node.path, kind)
         question = Question(
             run=self._hold.run,
@@ -169,7 +178,8 @@ class Leaves:
             spec={"reason": reason, "attempt": row.attempt},
             round=newest.round + 1 if newest else 1,
         )
-        asks = not (node.step.on_failure == "rollback" and row.phase == Phase.FORWARD and not in_doubt)
+        goes_back = node.step.on_failure == "rollback" and row.phase == Phase.FORWARD
+        asks = in_doubt or refused is not None or not goes_back
         values = {"state": state, "error": reason, "progress": "", "ended_at": self._hold.now()}
         action = "step.in_doubt" if in_doubt else "step.failed"
         event = self._hold.event(action, node.path, "failed", reason=reason, attempt=row.attempt)

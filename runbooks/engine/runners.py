@@ -1,12 +1,19 @@
-"""What carries out each kind of step that leads a run. One line here registers one."""
+"""What carries out each kind of step. One line here registers a kind that leads a run."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from runbooks.engine.acting import run_action
 from runbooks.engine.at import Runner
+from runbooks.engine.checking import run_check
 from runbooks.engine.gates import run_gate
 from runbooks.engine.manuals import run_manual
 from runbooks.engine.waits import run_wait
+from runbooks.records.runs import EffectRow, StepRow
+from runbooks.steps.action import Action, Call
 from runbooks.steps.gate import Gate
 from runbooks.steps.manual import Manual
-from runbooks.steps.step import Step
+from runbooks.steps.step import Check, Step
 from runbooks.steps.wait import Wait
 
 RUNNERS: dict[type[Step], Runner] = {
@@ -14,3 +21,20 @@ RUNNERS: dict[type[Step], Runner] = {
     Manual: run_manual,
     Wait: run_wait,
 }
+
+#: What undoes a step that leads a run, from what the journal has of it: (at, model, journal=effects).
+UNDOERS: dict[type[Step], Callable[..., Awaitable[Any]]] = {}
+
+#: What is not any more as such a step left it, in words.
+CHANGED_SINCE: dict[
+    type[Step], Callable[[Any, StepRow, Sequence[EffectRow], Call], Awaitable[tuple[str, ...]]]
+] = {}
+
+
+def runner_of(model: Step) -> Callable[..., Awaitable[Any]]:
+    """What carries out that step. Raises KeyError for a kind that nobody registered."""
+    if isinstance(model, Check):
+        return run_check
+    if isinstance(model, Action):
+        return run_action
+    return RUNNERS[type(model)]

@@ -163,6 +163,15 @@ def void(connection: Connection, ask: str, reason: str, at: datetime) -> AskRow 
     return as_row(AskRow, row) if row else None
 
 
+def void_open(connection: Connection, run: str, reason: str, at: datetime) -> None:
+    """Nobody is asked any more what was open in that run; a review of a broken glass stays."""
+    connection.execute(
+        update(asks)
+        .where(asks.c.run == run, asks.c.state == OPEN, asks.c.kind != "review")
+        .values(state=VOID, reason=scrubber_of(connection)(reason), closed_at=at, remind_at=None)
+    )
+
+
 def add_vote(connection: Connection, vote: VoteRow) -> bool:
     """Notes what a person said. False when that person said something to this ask before: that stands."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
