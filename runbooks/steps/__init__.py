@@ -12,6 +12,8 @@ from runbooks.steps.postgres import PostgresConnect, PostgresConnections
 from runbooks.steps.postgres_queries import PostgresLongQueries
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
+from runbooks.steps.rollout import Rollout
+from runbooks.steps.soak import Soak
 from runbooks.steps.step import Check, Step
 from runbooks.steps.wait import Wait
 
@@ -36,4 +38,4 @@ _KINDS: tuple[type[Check[Any]], ...] = (
 CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _KINDS}
 
 #: What leads a run: people and time. What each does is in runbooks/engine.
-CONTROLS: dict[str, type[Step]] = {step.kind: step for step in (Gate, Manual, Wait)}
+CONTROLS: dict[str, type[Step]] = {step.kind: step for step in (Gate, Manual, Wait, Soak, Rollout)}
