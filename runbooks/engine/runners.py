@@ -8,11 +8,15 @@ from runbooks.engine.at import Runner
 from runbooks.engine.checking import run_check
 from runbooks.engine.gates import run_gate
 from runbooks.engine.manuals import run_manual
+from runbooks.engine.rollouts import run_rollout
+from runbooks.engine.soaks import run_soak
 from runbooks.engine.waits import run_wait
 from runbooks.records.runs import EffectRow, StepRow
 from runbooks.steps.action import Action, Call
 from runbooks.steps.gate import Gate
 from runbooks.steps.manual import Manual
+from runbooks.steps.rollout import Rollout
+from runbooks.steps.soak import Soak
 from runbooks.steps.step import Check, Step
 from runbooks.steps.wait import Wait
 
@@ -20,6 +24,8 @@ RUNNERS: dict[type[Step], Runner] = {
     Gate: run_gate,
     Manual: run_manual,
     Wait: run_wait,
+    Soak: run_soak,
+    Rollout: run_rollout,
 }
 
 #: What undoes a step that leads a run, from what the journal has of it: (at, model, journal=effects).

@@ -24,7 +24,9 @@ from runbooks.steps.postgres import PostgresConnect, PostgresConnections
 from runbooks.steps.postgres_queries import PostgresLongQueries
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
+from runbooks.steps.rollout import Rollout
 from runbooks.steps.script import Script
+from runbooks.steps.soak import Soak
 from runbooks.steps.step import Check, Step
 from runbooks.steps.wait import Wait
 
@@ -65,6 +67,8 @@ _CONTROLS: tuple[type[Step], ...] = (
     Gate,
     Manual,
     Wait,
+    Soak,
+    Rollout,
 )
 
 CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _CHECKS}
