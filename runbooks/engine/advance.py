@@ -202,7 +202,7 @@ class Advance:
         journal = await self._journal()
         rows = {row.path: row for row in hold.rows()}
         way = way_back(runbook, rows, journal)
-        leaves = Leaves(around, values, self._shop.scrub, undoers_of(way, journal))
+        leaves = Leaves(around, values, self._shop.scrub, undoers_of(way, rows, journal))
         return await Walk(hold, values, leaves).go([back.node for back in way])
 
     async def _journal(self) -> tuple[EffectRow, ...]:
@@ -263,26 +263,27 @@ class Advance:
         if ask is not None and ask.answer == "abandon":
             await self._end(RunState.CANCELLED, run.stop_reason)
             raise _Over
+        if ask is not None:
+            return Waiting(on=WaitingOn.QUESTION)
         await self._cancel_steps()
         rows = {row.path: row for row in hold.rows()}
         if not any(back for back in way_back(runbook, rows, await self._journal()) if back.undoes):
             await self._end(RunState.CANCELLED, run.stop_reason)
             raise _Over
-        if ask is None:
-            question = Question(
-                run=self._run,
-                path="",
-                kind=AskKind.CANCELLED,
-                title=f"Cancelled: {run.stop_reason}",
-                choices=("rollback", "abandon"),
-                spec={"reason": run.stop_reason},
-                round=1,
-            )
-            await hold.write(
-                partial(open_with_card, question=question, at=hold.now()),
-                events=[hold.event("ask.opened", "", "accepted", kind="cancelled")],
-                priority=3,
-            )
+        question = Question(
+            run=self._run,
+            path="",
+            kind=AskKind.CANCELLED,
+            title=f"Cancelled: {run.stop_reason}",
+            choices=("rollback", "abandon"),
+            spec={"reason": run.stop_reason},
+            round=1,
+        )
+        await hold.write(
+            partial(open_with_card, question=question, at=hold.now()),
+            events=[hold.event("ask.opened", "", "accepted", kind="cancelled")],
+            priority=3,
+        )
         return Waiting(on=WaitingOn.QUESTION)
 
     async def _cancel_steps(self) -> None:

@@ -19,7 +19,7 @@ from runbooks.records.runs import EffectRow
 from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
 from runbooks.spec.model import show_duration
-from runbooks.steps.action import Call, Done, Doubtful
+from runbooks.steps.action import LAST_LOOK, Call, Done, Doubtful
 from runbooks.visible import shorten
 
 log = structlog.get_logger()
@@ -198,7 +198,7 @@ class Effects:
             if task.done():
                 return task.result()
             stopped = told.done()
-            await _end(task, effect.grace)
+            await _end(task, effect.grace + LAST_LOOK)
             if stopped:
                 raise Stopped("people stopped the run")
             if task.done() and not task.cancelled() and task.exception() is None:
@@ -274,7 +274,7 @@ async def _end(task: "asyncio.Future[Any]", grace: timedelta) -> None:
     task.cancel()
     task.add_done_callback(lambda late: late.cancelled() or late.exception())
     # One that does not let go is left behind, not waited for.
-    await asyncio.wait({task}, timeout=grace.total_seconds() + 1.0)
+    await asyncio.wait({task}, timeout=grace.total_seconds())
 
 
 class _Progress:

@@ -343,9 +343,7 @@ class Engine:
         journal = await self.journal(old.id)
         rows = {row.path: row for row in view.steps}
         way = way_back(runbook, rows, journal)
-        if not any(
-            back.undoes or back.node.path in {f"rollback:{row.path}" for row in view.steps} for back in way
-        ):
+        if not any(back.undoes for back in way):
             raise Refused(f"{old.id[-8:]} did nothing that can be undone.")
         later = await self._database.read(partial(run_changes.later_on_locks, run=old))
         changed = [f"{other.runbook} ({other.id[-8:]}) ran since" for other in later]

@@ -28,11 +28,12 @@ _TOUCHED = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Back:
-    """A step of the way back. `undoes`: the path of the step that its own kind undoes; empty where the file
-    says what to do."""
+    """A step of the way back. `undoes`: the path of the step that it undoes, if it undoes one; `by_kind`: as
+    that step's kind does, and not as the file says."""
 
     node: Node
     undoes: str = ""
+    by_kind: bool = False
 
 
 def way_back(runbook: Runbook, rows: Mapping[str, StepRow], journal: Sequence[EffectRow]) -> tuple[Back, ...]:
@@ -59,7 +60,8 @@ def way_back(runbook: Runbook, rows: Mapping[str, StepRow], journal: Sequence[Ef
 def _inverse(node: Node, begun: set[str]) -> list[Back]:
     path = PREFIX + node.path
     if node.step.rollback is not None:
-        return [Back(node=Node(step=node.step.rollback, path=path, values=node.values))]
+        declared = Node(step=node.step.rollback, path=path, values=node.values)
+        return [Back(node=declared, undoes=node.path)]
     reversible = issubclass(node.step.model, Action) and node.step.model.reversible
     if (reversible and node.path in begun) or node.step.model in UNDOERS:
         # Nothing of how the step itself is carried out: an undoing has no condition and no list.
@@ -72,7 +74,7 @@ def _inverse(node: Node, begun: set[str]) -> list[Back]:
             on_failure="ask",
             skippable=True,
         )
-        return [Back(node=Node(step=plain, path=path, values=node.values), undoes=node.path)]
+        return [Back(node=Node(step=plain, path=path, values=node.values), undoes=node.path, by_kind=True)]
     return []
 
 
@@ -84,16 +86,18 @@ def rows_back(run: str, way: Sequence[Back], first: int) -> tuple[StepRow, ...]:
     )
 
 
-def undoers_of(way: Sequence[Back], journal: Sequence[EffectRow]) -> dict[str, Runner]:
+def undoers_of(
+    way: Sequence[Back], rows: Mapping[str, StepRow], journal: Sequence[EffectRow]
+) -> dict[str, Runner]:
     """What carries out those of the steps that are no steps of the file."""
-    return {
-        back.node.path: partial(
-            UNDOERS.get(back.node.step.model, _undo_action),
-            journal=tuple(effect for effect in journal if effect.path == back.undoes),
-        )
-        for back in way
-        if back.undoes
-    }
+    return {back.node.path: _undoer(back, rows[back.undoes], journal) for back in way if back.by_kind}
+
+
+def _undoer(back: Back, row: StepRow, journal: Sequence[EffectRow]) -> Runner:
+    undo = UNDOERS.get(back.node.step.model)
+    if undo is not None:
+        return lambda at, model: undo(at, model, row.data)
+    return partial(_undo_action, journal=tuple(effect for effect in journal if effect.path == row.path))
 
 
 async def _undo_action(at: Standing, model: Step, *, journal: Sequence[EffectRow]) -> Outcome:

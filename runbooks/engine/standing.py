@@ -15,7 +15,8 @@ from runbooks.records.asks import Question
 from runbooks.records.measurements import Series
 from runbooks.records.runs import AskRow, RunView, StepRow
 from runbooks.scrub import Scrubber
-from runbooks.spec.plan import Plan, differences
+from runbooks.spec.plan import Plan
+from runbooks.spec.plan_changes import differences
 from runbooks.spec.runbook import RunbookStep
 from runbooks.steps.action import Call, Done
 from runbooks.steps.step import EVERY, Check, Step

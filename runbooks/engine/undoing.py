@@ -1,17 +1,29 @@
 """Whether what a finished run left is still as it left it: only then does undoing it undo nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from runbooks.engine.acting import ACT, target_of
 from runbooks.engine.rollback import Back
 from runbooks.engine.runners import CHANGED_SINCE
 from runbooks.errors import StepError
-from runbooks.records.runs import EffectRow, RunView
+from runbooks.records.runs import EffectRow, RunView, StepRow
 from runbooks.spec.values import bind
 from runbooks.steps.action import Action, Call
 from runbooks.steps.reach import Connections
 from runbooks.targets import TargetBase
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Looking:
+    """As much of At as is needed to look, after the run is over."""
+
+    targets: Mapping[str, TargetBase]
+    view: RunView
+    row: StepRow
+    now: Callable[[], datetime]
 
 
 async def changed_since(
@@ -31,7 +43,7 @@ async def changed_since(
         "run": {"id": view.run.id, "requester": view.run.requester_name},
     }
     for back in way:
-        if not back.undoes:
+        if not back.by_kind:
             continue
         mine = [effect for effect in journal if effect.path == back.undoes]
         call = Call(
@@ -43,10 +55,11 @@ async def changed_since(
         )
         try:
             model = bind(back.node.step, {**values, **back.node.values})
+            row = view.step(back.undoes)
+            assert row is not None
             if type(model) in CHANGED_SINCE:
-                step = view.step(back.undoes)
-                assert step is not None
-                changed += await CHANGED_SINCE[type(model)](model, step, mine, call)
+                looking = _Looking(targets=targets, view=view, row=row, now=call.now)
+                changed += await CHANGED_SINCE[type(model)](looking, model, row.data)
             elif isinstance(model, Action):
                 changed += await _of_action(model, mine, call)
         except StepError as error:

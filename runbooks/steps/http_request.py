@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from runbooks.errors import StepError
 from runbooks.spec.model import Spec, parse_duration, show_duration
-from runbooks.steps.action import LONGEST_OUTPUT, Action, ActionTimeout, Call, Doubtful, Done, Failed, Risk
+from runbooks.steps.action import LONGEST_OUTPUT, Action, ActionTimeout, Call, Done, Doubtful, Failed, Risk
 from runbooks.steps.http import ExpectedStatus, as_list
 from runbooks.steps.printed import Kept
 from runbooks.steps.program import LONGEST_VALUE, OutputName, Word, as_number

@@ -51,11 +51,12 @@ class Step(Spec):
     title: ClassVar[str]  # "HTTP probe", for help and rows
     #: Fields that are taken as they are written: no reference in them is ever filled in.
     literal: ClassVar[frozenset[str]] = frozenset()
-    outputs: ClassVar[Mapping[str, Output]] = {}
+    #: Of kinds that have some; a kind whose outputs the file defines has a field of that name instead.
+    outputs: ClassVar[Mapping[str, Output]]
 
     def declared(self) -> Mapping[str, Output]:
         """The outputs of this very step; kinds whose outputs the file defines override it."""
-        return self.outputs
+        return getattr(type(self), "outputs", {})
 
     def plan_lines(self, targets: Mapping[str, TargetBase]) -> tuple[str, ...]:
         """What it would do, for a plan: touches nothing, and shows no secret. Checks and actions have words
