@@ -143,8 +143,11 @@ class At(Protocol):
     async def remind(self, ask: AskRow, mention: str, text: str, next_at: datetime | None) -> None:
         """Posts a reminder once, and notes when the next one is due."""
 
-    async def post(self, kind: str, body: Mapping[str, Any], *, channel: str = "", priority: int = 1) -> None:
-        """Puts a message into the outbox: in the card's thread, or in a channel."""
+    async def post(
+        self, kind: str, body: Mapping[str, Any], *, channel: str = "", priority: int = 1, key: str = ""
+    ) -> None:
+        """Puts a message into the outbox: in the card's thread, or in a channel. With a `key`, unique within
+        the step, only once however often it is put there."""
 
 
 class Runner(Protocol):

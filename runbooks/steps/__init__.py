@@ -14,7 +14,8 @@ from runbooks.steps.postgres_queries import PostgresLongQueries
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
 from runbooks.steps.script import Script
-from runbooks.steps.step import Check
+from runbooks.steps.slack_message import SlackMessage
+from runbooks.steps.step import Check, Step
 
 _KINDS: tuple[type[Check[Any]], ...] = (
     HttpProbe,
@@ -43,3 +44,8 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
 )
 
 ACTIONS: dict[str, type[Action[Any]]] = {action.kind: action for action in _ACTIONS}
+
+_CONTROLS: tuple[type[Step], ...] = (SlackMessage,)
+
+#: What the engine itself carries out.
+CONTROLS: dict[str, type[Step]] = {control.kind: control for control in _CONTROLS}
