@@ -158,8 +158,11 @@ class At(Protocol):
         """Posts a reminder once, and notes when the next one is due. `mention`: roles, user ids, usergroups
         and e-mail addresses, with spaces in between; empty: nobody."""
 
-    async def post(self, kind: str, body: Mapping[str, Any], *, channel: str = "", priority: int = 1) -> None:
-        """Puts a message into the outbox: in the card's thread, or in a channel."""
+    async def post(
+        self, kind: str, body: Mapping[str, Any], *, channel: str = "", priority: int = 1, key: str = ""
+    ) -> None:
+        """Puts a message into the outbox: in the card's thread, or in a channel. With a `key`, unique within
+        the step, only once however often it is put there."""
 
 
 class Runner(Protocol):

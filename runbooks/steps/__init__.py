@@ -26,6 +26,7 @@ from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
 from runbooks.steps.rollout import Rollout
 from runbooks.steps.script import Script
+from runbooks.steps.slack_message import SlackMessage
 from runbooks.steps.soak import Soak
 from runbooks.steps.step import Check, Step
 from runbooks.steps.wait import Wait
@@ -69,6 +70,7 @@ _CONTROLS: tuple[type[Step], ...] = (
     Wait,
     Soak,
     Rollout,
+    SlackMessage,
 )
 
 CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _CHECKS}

@@ -76,20 +76,23 @@ class Action(Step, Generic[TargetT]):
     `act` raises StepError when it certainly failed, and says what is to be done; `Doubtful` when nobody
     knows. It is cancelled at its timeout and when people cancel the run: it then ends what it began, and
     raises CancelledError, or Doubtful when it cannot tell that it has ended. That takes `ends_within`.
-
-    `outputs`, `risk` and `repeatable` are fields of the kinds whose effect the file defines (`command`).
     """
 
     #: None: it acts on no target of ours, and `target` is not given.
     needs: ClassVar[type[TargetBase] | None]
     risk: ClassVar[Risk]
     #: Whether doing it twice is the same as doing it once. False: after a crash a person decides.
-    repeatable: ClassVar[bool]
+    safe_to_repeat: ClassVar[bool]
     #: Whether `undo` puts back what `record` noted.
     reversible: ClassVar[bool] = False
 
     timeout: ActionTimeout = parse_duration("10m")
     grace: Annotated[Duration, up_to("10m")] = parse_duration("10s")
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether this one may be repeated; kinds whose effect the file defines have a field for it."""
+        return self.safe_to_repeat
 
     @property
     def seconds(self) -> float:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import httpx
@@ -64,7 +64,7 @@ HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-
 class Taken(Spec):
     """A value in the answer, by JSON pointer (RFC 6901)."""
 
-    pointer: Annotated[str, AfterValidator(_pointer)]
+    pointer: Annotated[str, AfterValidator(_pointer)] = Field(alias="json")
     number: bool = False
     title: str = ""
 
@@ -76,11 +76,10 @@ def _free_names(names: dict[str, Taken]) -> dict[str, Taken]:
 
 
 def _as_json(value: Any) -> Any:
-    if not isinstance(value, str):
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"cannot be written as JSON: {error}") from None
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"cannot be written as JSON: {error}") from None
     return value
 
 
@@ -95,54 +94,62 @@ class HttpRequest(Action[HttpTarget]):
     kind: ClassVar[str] = "http.request"
     title: ClassVar[str] = "HTTP request"
     needs: ClassVar[type[HttpTarget]] = HttpTarget
+    outputs: ClassVar[Mapping[str, Output]] = _OWN_OUTPUTS
+    safe_to_repeat: ClassVar[bool] = False
 
     target: str
     path: Annotated[str, AfterValidator(_no_climbing)] = Field(
         default="/", pattern=r"^/([^/\s\\][^\s\\#]*)?$", max_length=2000
     )
     query: dict[str, Word] = Field(default_factory=dict)
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     headers: Annotated[dict[HeaderName, Word], AfterValidator(_sendable)] = Field(default_factory=dict)
-    body: Annotated[Any, AfterValidator(_as_json)] = None
+    body: Word | None = None
+    json_body: Annotated[Any, AfterValidator(_as_json)] = Field(default=None, alias="json")
     expect: Annotated[tuple[ExpectedStatus, ...], BeforeValidator(as_list)] = Field(
         default=("2xx",), min_length=1, strict=False
     )
     idempotency_header: HeaderName | None = None
     show_output: bool = True
     timeout: ActionTimeout = parse_duration("30s")
-    # Fields here, properties of the kind elsewhere: only the file knows what a request does.
-    outputs: Outputs = Field(default_factory=dict)  # type: ignore[misc, assignment]
-    risk: Annotated[Risk, Field(strict=False)] = Risk.HIGH  # type: ignore[misc]
-    repeatable: bool = False  # type: ignore[misc]
+    taken: Outputs = Field(default_factory=dict, alias="outputs")
+    danger: Annotated[Risk, Field(strict=False)] | None = Field(default=None, alias="risk")
+    may_repeat: bool | None = Field(default=None, alias="repeatable")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _what_http_says(cls, fields: Any) -> Any:
-        """What is not said follows from the method: reading is no risk, and may be repeated."""
-        if not isinstance(fields, dict):
-            return fields
-        method = fields.get("method", "POST")
-        implied: dict[str, Any] = {
-            "repeatable": method in REPEATABLE or bool(fields.get("idempotency_header"))
-        }
-        if method in READING:
-            implied["risk"] = Risk.READ
-        return {**implied, **fields}
+    @property
+    def risk(self) -> Risk:  # type: ignore[override] # only the file knows what a request does
+        """As the file says; else reading is no risk."""
+        return self.danger or (Risk.READ if self.method in READING else Risk.HIGH)
+
+    @property
+    def repeatable(self) -> bool:
+        """As the file says; else as HTTP says, or when the service knows a repetition by its key."""
+        if self.may_repeat is not None:
+            return self.may_repeat
+        return self.method in REPEATABLE or self.idempotency_header is not None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.method in READING and self.body is not None:
-            raise ValueError(f"a {self.method} has no body")
-        if self.method == "HEAD" and self.outputs:
+        if self.body is not None and self.json_body is not None:
+            raise ValueError("a request has either `json:` or `body:`")
+        if self.method in READING and self._content is not None:
+            raise ValueError(f"a {self.method} has no body: say another `method:`")
+        if self.method == "HEAD" and self.taken:
             raise ValueError("an answer to HEAD has no body, so there are no outputs in it")
         return self
 
     def declared(self) -> Mapping[str, Output]:
+        """The status and the time, and what the file names."""
         own = {
-            name: Output(title=taken.title or name, number=taken.number)
-            for name, taken in self.outputs.items()
+            name: Output(title=taken.title or name, number=taken.number) for name, taken in self.taken.items()
         }
-        return {**_OWN_OUTPUTS, **own}
+        return {**self.outputs, **own}
+
+    @property
+    def _content(self) -> str | None:
+        if self.json_body is not None:
+            return json.dumps(self.json_body, ensure_ascii=False)
+        return self.body
 
     def lines(self, target: HttpTarget) -> tuple[str, ...]:
         """The request, with the names of its headers: their values may be secret."""
@@ -150,9 +157,8 @@ class HttpRequest(Action[HttpTarget]):
         names = sorted({*self.headers, *target.headers, *filter(None, [self.idempotency_header])})
         if names:
             found.append(f"with the header{'s' * (len(names) > 1)} {', '.join(names)}")
-        if self.body is not None:
-            text = self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False)
-            found.append(f"body: {one_line(text, LONGEST_SHOWN)}")
+        if self._content is not None:
+            found.append(f"body: {one_line(self._content, LONGEST_SHOWN)}")
         return (*found, f"expects {self._expected()} within {show_duration(self.timeout)}")
 
     async def act(self, target: HttpTarget, call: Call) -> Done:
@@ -183,12 +189,9 @@ class HttpRequest(Action[HttpTarget]):
         return self._done(answer, what, (time.perf_counter() - started) * 1000)
 
     async def _ask(
-        self, target: HttpTarget, url: httpx.URL, headers: Mapping[str, str], sending: Any
+        self, target: HttpTarget, url: httpx.URL, headers: Mapping[str, str], sending: Callable[[], None]
     ) -> Answer:
-        content = None
-        if self.body is not None:
-            text = self.body if isinstance(self.body, str) else json.dumps(self.body)
-            content = text.encode()
+        content = self._content.encode() if self._content is not None else None
         async with open_client(target, self.seconds, tls=url.scheme == "https") as client:
             return await fetch(
                 client,
@@ -206,8 +209,8 @@ class HttpRequest(Action[HttpTarget]):
 
     def _headers(self, target: HttpTarget, call: Call) -> Mapping[str, str]:
         headers = httpx.Headers(headers_of(target))
-        if self.body is not None:
-            plain = isinstance(self.body, str)
+        if self._content is not None:
+            plain = self.json_body is None
             headers["Content-Type"] = "text/plain; charset=utf-8" if plain else "application/json"
         headers.update(self.headers)
         if self.idempotency_header:
@@ -241,7 +244,7 @@ class HttpRequest(Action[HttpTarget]):
 
     def _values(self, answer: Answer, what: str, output: str) -> dict[str, Value]:
         """The declared outputs. Raises Failed: what comes after this step would go on without a value."""
-        if not self.outputs:
+        if not self.taken:
             return {}
         done = f"{what} answered {answer.status}, but"
         if answer.cut or answer.encoding:
@@ -253,7 +256,7 @@ class HttpRequest(Action[HttpTarget]):
             raise Failed(
                 f"{done} its body is no JSON, so the outputs cannot be taken from it", output
             ) from None
-        return {name: _take(document, name, taken, done, output) for name, taken in self.outputs.items()}
+        return {name: _take(document, name, taken, done, output) for name, taken in self.taken.items()}
 
 
 def _why(output: str) -> str:
@@ -267,7 +270,7 @@ def _take(document: Any, name: str, taken: Taken, done: str, output: str) -> Val
     except LookupError:
         raise Failed(f"{done} there is nothing at {taken.pointer} for outputs.{name}", output) from None
     if isinstance(value, dict | list) or value is None:
-        kind = {dict: "an object", list: "a list"}.get(type(value), "null")
+        kind = "null" if value is None else "a list" if isinstance(value, list) else "an object"
         raise Failed(f"{done} {taken.pointer or 'the whole'} is {kind}, no value for outputs.{name}", output)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if len(text) > LONGEST_VALUE:

@@ -123,6 +123,8 @@ class Program(Action[HostTarget]):
     """A step that runs a program on a host target, on this machine or over ssh."""
 
     needs: ClassVar[type[HostTarget]] = HostTarget
+    outputs: ClassVar[Mapping[str, Output]] = {"exit_code": Output(title="exit code")}
+    safe_to_repeat: ClassVar[bool] = False
 
     target: str
     environment: Annotated[dict[VariableName, Word], AfterValidator(_own_names)] = Field(default_factory=dict)
@@ -130,18 +132,28 @@ class Program(Action[HostTarget]):
     stdin: Annotated[Word, Field(max_length=1_000_000)] = ""
     success: tuple[ExitCode, ...] = Field(default=(0,), strict=False, min_length=1)
     warning: tuple[ExitCode, ...] = Field(default=(), strict=False)
-    # Fields here, properties of the kind elsewhere: only the file knows what a program does.
-    outputs: Outputs = Field(default_factory=dict)  # type: ignore[misc, assignment]
-    risk: Annotated[Risk, Field(strict=False)] = Risk.HIGH  # type: ignore[misc]
-    repeatable: bool = False  # type: ignore[misc]
+    captured: Outputs = Field(default_factory=dict, alias="outputs")
+    danger: Annotated[Risk, Field(strict=False)] = Field(default=Risk.HIGH, alias="risk")
+    may_repeat: bool = Field(default=False, alias="repeatable")
     show_output: bool = True
 
+    @property
+    def risk(self) -> Risk:  # type: ignore[override] # only the file knows what a program does
+        """As the file says."""
+        return self.danger
+
+    @property
+    def repeatable(self) -> bool:
+        """As the file says."""
+        return self.may_repeat
+
     def declared(self) -> Mapping[str, Output]:
+        """The exit code, and what the file names."""
         own = {
             name: Output(title=captured.title or name, number=captured.number)
-            for name, captured in self.outputs.items()
+            for name, captured in self.captured.items()
         }
-        return {"exit_code": Output(title="exit code"), **own}
+        return {**self.outputs, **own}
 
     def job(self, call: Call) -> Job:
         """What is to be run."""
@@ -150,7 +162,7 @@ class Program(Action[HostTarget]):
     async def act(self, target: HostTarget, call: Call) -> Done:
         """Runs it, and judges how it ended."""
         job = self.job(call)
-        finder = _Finder(self.outputs)
+        finder = _Finder(self.captured)
         printed = Printed(call.tell, finder.look_at, shown=self.show_output)
         reach = Reach(targets=call.targets, connections=call.connections, now=call.now)
         code = await carry_out(lambda: find_machine(target, reach), job, printed, self.timeout, self.seconds)
@@ -173,7 +185,7 @@ class Program(Action[HostTarget]):
             text = f"outputs.{finder.too_slow} searched a line for {_SEARCH_SECONDS:g} s without an end"
             raise Failed(f"{what} has run, but {text}: use a simpler pattern", output)
         values: dict[str, Value] = {}
-        for name, captured in self.outputs.items():
+        for name, captured in self.captured.items():
             if name not in finder.found:
                 raise Failed(f"{what} has run, but no line of its output has outputs.{name}", output)
             text = finder.found[name]

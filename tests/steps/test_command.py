@@ -283,7 +283,12 @@ async def test_a_program_that_cannot_be_seen_to_end_is_in_doubt(
     with pytest.raises(Doubtful, match="cannot be seen that it is gone"):
         await act("command", HERE, fields)
 
-    os.kill(int((tmp_path / "pid").read_text()), 9)
+    pid = int((tmp_path / "pid").read_text())
+    os.kill(pid, 9)
+    with pytest.raises(ProcessLookupError):
+        while True:  # until the event loop has reaped it
+            os.kill(pid, 0)
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.debian("sshd")
