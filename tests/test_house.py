@@ -9,7 +9,7 @@ import yaml
 
 from commands import COMMANDS
 from runbooks.spec.library import SHIPPED
-from runbooks.steps import CHECKS
+from runbooks.steps import CHECKS, CONTROLS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bot", "commands", "runbooks")
@@ -113,7 +113,7 @@ def test_every_example_of_a_step_is_valid(where: str, text: str) -> None:
     assert text.startswith("# step")
     for step in data:
         (kind,) = set(step) - {"id", "title"}
-        CHECKS[kind].model_validate(step[kind])
+        {**CHECKS, **CONTROLS}[kind].model_validate(step[kind])
 
 
 @pytest.mark.parametrize("word", sorted(COMMANDS))
