@@ -12,6 +12,18 @@ from runbooks.errors import UsageError
 
 _HEAD = "# Written by `maint demo`, anew at every start. Runbooks of your own go into runbooks/ beside it.\n"
 
+#: How the shop's traffic is moved: the placeholders are the rollout's.
+TRAFFIC = {
+    "http": {
+        "get": {"path": "/rollout", "weight": "/weight", "version": "/version"},
+        "set": {
+            "method": "PUT",
+            "path": "/rollout",
+            "json": {"version": "{version}", "weight": "{weight}"},
+        },
+    }
+}
+
 
 def write_settings(
     folder: Path, workspace: Workspace, shop: str, journal: Journal, services: Services | None
@@ -68,7 +80,13 @@ def _grants(targets: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _targets(shop: str, journal: Journal, services: Services | None) -> dict[str, Any]:
     targets: dict[str, Any] = {
-        "shop": {"type": "http", "description": "The shop", "url": shop, "health": "/health"},
+        "shop": {
+            "type": "http",
+            "description": "The shop",
+            "url": shop,
+            "health": "/health",
+            "traffic": TRAFFIC,
+        },
         "shop-access-log": {
             "type": "logs",
             "description": "Every request to the shop",

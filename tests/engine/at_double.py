@@ -53,6 +53,8 @@ class World:
     step: RunbookStep
     targets: Mapping[str, TargetBase]
     verdict: Verdict = lambda _name, _now: (Status.OK, 1.0)
+    #: Makes the checks for real, instead of `verdict`.
+    measure: Callable[[Sequence[tuple[str, Step]]], Awaitable[tuple[Result, ...]]] | None = None
     models: dict[str, Step] = field(default_factory=dict)
     now: datetime = BEGAN
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -194,6 +196,8 @@ class AtDouble:
     async def measure(self, checks: Sequence[tuple[str, Step]]) -> tuple[Result, ...]:
         self.world.point()
         self.world.measured.append((self.world.now, tuple(name for name, _ in checks)))
+        if self.world.measure is not None:
+            return await self.world.measure(checks)
         return tuple(self._result(name, check) for name, check in checks)
 
     def _result(self, name: str, check: Step) -> Result:

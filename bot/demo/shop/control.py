@@ -31,7 +31,7 @@ def add_control(app: web.Application, switchboard: Switchboard) -> None:
     """Adds /switches: GET shows the buttons; POST sets what its form names, as `slow_ms=800`."""
 
     async def show(request: web.Request) -> web.Response:
-        _demand_host(request)
+        demand_host(request)
         text = _PAGE.substitute(switches="\n".join(_draw(switchboard)))
         return web.Response(text=text, content_type="text/html", headers=_HEADERS)
 
@@ -39,7 +39,7 @@ def add_control(app: web.Application, switchboard: Switchboard) -> None:
         return web.Response(text=_STYLE, content_type="text/css", headers=_HEADERS)
 
     async def turn(request: web.Request) -> web.Response:
-        _demand_host(request)
+        demand_host(request)
         # A browser names the page that sends a form; what is no browser (curl) says nothing.
         if request.headers.get(hdrs.ORIGIN, f"http://{request.host}") != f"http://{request.host}":
             raise web.HTTPForbidden(text="The switches are turned from their own page only.")
@@ -53,7 +53,7 @@ def add_control(app: web.Application, switchboard: Switchboard) -> None:
     app.add_routes([web.get("/switches", show), web.post("/switches", turn), web.get("/switches.css", style)])
 
 
-def _demand_host(request: web.Request) -> None:
+def demand_host(request: web.Request) -> None:
     """Refuses a name of somebody else's that leads here: its pages would count as ours (DNS rebinding)."""
     name = request.host.rpartition(":")[0] or request.host
     if name not in ("127.0.0.1", "localhost"):

@@ -13,7 +13,8 @@ from bot.demo.shop.control import add_control
 from bot.demo.shop.figures import CONTENT_TYPE_PLAIN_0_0_4, Figures
 from bot.demo.shop.goods import PRODUCTS, Goods, GoodsError
 from bot.demo.shop.journal import CombinedWithTime, Journal
-from bot.demo.shop.switches import Switchboard
+from bot.demo.shop.rollout import add_rollout
+from bot.demo.shop.switches import BROKEN_RELEASE, Switchboard
 
 Answer = tuple[int, dict[str, Any]]
 Page = Callable[[web.Request], Awaitable[Answer]]
@@ -44,6 +45,7 @@ class Shop:
             ]
         )
         add_control(self.app, switchboard)
+        add_rollout(self.app, switchboard)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[str]:
@@ -72,6 +74,8 @@ class Shop:
             with self._figures.request(version) as outcome:
                 await asyncio.sleep(switches.slow_ms / 1000)
                 try:
+                    if version == "v2" and switches.release == BROKEN_RELEASE:
+                        raise GoodsError(f"release {BROKEN_RELEASE}: no configuration for the price service")
                     if fails and self._happens(switches.failing_percent):
                         raise GoodsError("prices: the price service does not answer")
                     outcome.status, body = await page(request)

@@ -5,6 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+#: A release of version 2 that cannot serve anybody: for seeing how a rollout finds that out.
+BROKEN_RELEASE = "2.0.1"
+
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -21,6 +24,8 @@ class Switches(BaseModel):
     leaking: bool = False
     #: Percent of the requests that version 2 answers; version 1 has the rest.
     weight_percent: Percent = 0
+    #: The release that version 2 is.
+    release: Annotated[str, Field(pattern=r"^\d{1,4}\.\d{1,4}\.\d{1,4}$")] = "2.0.0"
 
 
 class Switchboard:
