@@ -1,14 +1,14 @@
 """`traffic: {canary: ...}`: two Deployments behind one Service; the weight is the share of pods."""
 
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from runbooks.steps.action import Call
 from runbooks.steps.kubernetes_canary import pods_for, set_replicas, share_words
 from runbooks.steps.kubernetes_changes import recorded, roll_back, set_image, wait_for_rollout
-from runbooks.steps.kubernetes_objects import Object, container_of, has_version, tag_of
+from runbooks.steps.kubernetes_objects import container_of, has_version, tag_of
 from runbooks.steps.traffic.driver import Traffic
 from runbooks.steps.traffic.kubernetes_driver import VERSION, KubernetesDriver
 from runbooks.targets import ObjectName, TargetBase
@@ -57,19 +57,20 @@ class KubernetesCanaryTraffic(KubernetesDriver):
                 )
         return tuple(found)
 
+    def reached(self, weight: float) -> float:
+        """The share that comes nearest."""
+        return 100 * pods_for(weight, self.replicas) / self.replicas
+
     def warnings(self) -> tuple[str, ...]:
         """That it is a matter of pods."""
         return ("the weight is a share of pods: open connections and sticky sessions do not follow it",)
 
     async def read(self, target: TargetBase, version: str, call: Call) -> Traffic:
-        """The share of available pods that run the version."""
+        """The share of the pods that are to run the version; one that is just being replaced counts."""
         namespace = await self.namespace(target, call)
-        found: dict[str, Object] = {}
-        detail: dict[str, Any] = {}
-        for name in (self.stable, self.canary):
-            detail[name] = await recorded(namespace, name)
-            found[name] = await namespace.get("Deployment", name)
-        pods = {name: item.get("status", {}).get("availableReplicas", 0) for name, item in found.items()}
+        detail = {name: await recorded(namespace, name) for name in (self.stable, self.canary)}
+        found = {name: await namespace.get("Deployment", name) for name in detail}
+        pods = {name: before["replicas"] for name, before in detail.items()}
         images = {
             name: container_of(item, self.container)[1].get("image", "") for name, item in found.items()
         }
