@@ -105,6 +105,7 @@ class Reply:
     private: bool = True  # seen only by the person who asked
     done: bool = True  # False while more is to come
     data: object = field(default=None, compare=False)  # the same for machines: `--json`
+    run: str = ""  # the run that was started: the terminal follows it
 
 
 def scrubbed(value: T, scrub: Callable[[str], str]) -> T:
