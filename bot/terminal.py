@@ -11,7 +11,25 @@ from rich.padding import Padding
 from rich.text import Text as RichText
 
 from commands.command import Progress
-from commands.reply import Element, Listing, Note, Paragraph, Reply, Row, Rows, Span, Style, Text
+from commands.reply import (
+    Alarm,
+    Buttons,
+    Element,
+    Fields,
+    Line,
+    Lines,
+    Listing,
+    Mark,
+    Note,
+    Paragraph,
+    Reply,
+    Row,
+    Rows,
+    Span,
+    Style,
+    Text,
+    plain,
+)
 from runbooks.status import Status
 
 _COLOURS = {
@@ -27,6 +45,17 @@ _SYMBOLS = {
     Status.CRITICAL: "✖",
     Status.UNKNOWN: "?",
     Status.SKIPPED: "–",
+}
+_MARKS = {
+    Mark.TO_DO: ("○", "dim"),
+    Mark.RUNNING: ("▶", "cyan"),
+    Mark.WAITING: ("◷", "yellow"),
+    Mark.DONE: ("✔", "green"),
+    Mark.WARNING: ("▲", "yellow"),
+    Mark.FAILED: ("✖", "bold red"),
+    Mark.IN_DOUBT: ("?", "magenta"),
+    Mark.SKIPPED: ("»", "dim"),
+    Mark.CANCELLED: ("–", "dim"),
 }
 _STYLES = {Style.STRONG: "bold", Style.CODE: "cyan", Style.PLAIN: ""}
 
@@ -70,8 +99,31 @@ def _element(element: Element) -> RenderableType:
             note = _text(text)
             note.stylize("dim")
             return note
+        case Alarm(text):
+            alarm = RichText.assemble("● ", _text(text))
+            alarm.stylize("bold red")
+            return alarm
+        case Fields(pairs):
+            return Group(
+                *(RichText.assemble((_safe(f"{name}: "), "bold"), _text(text)) for name, text in pairs)
+            )
+        case Lines(lines):
+            return Group(*map(_line, lines))
+        case Buttons(buttons):
+            typed = [button for button in buttons if button.command]
+            return Group(
+                *(RichText.assemble(f"{_safe(b.text)}:  ", (_safe(b.command), "cyan")) for b in typed)
+            )
         case Listing(_, text):
             return RichText(_safe(text))
+
+
+def _line(line: Line) -> RenderableType:
+    sign, colour = _MARKS[line.mark]
+    first = Padding(RichText.assemble((f"{sign} ", colour), _text(line.text)), (0, 0, 0, 2 * line.depth))
+    if not plain(line.note).strip():
+        return first
+    return Group(first, Padding(_text(line.note), (0, 0, 0, 2 * line.depth + 4)))
 
 
 def _row(row: Row) -> RenderableType:

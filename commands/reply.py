@@ -4,8 +4,9 @@ Slack and the terminal draw the same Reply. Text in it is data: a renderer escap
 with `<!channel>` in it stays a host name with `<!channel>` in it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar, cast
 
@@ -24,10 +25,14 @@ class Style(StrEnum):
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of text in one style."""
+    """A piece of text in one style. With `at` it is a moment, which a renderer may write in the reader's own
+    time, with `url` a link; `text` is what stands there otherwise."""
 
     text: str
     style: Style = Style.PLAIN
+    at: datetime | None = None
+    ago: bool = False  # as "5 minutes ago", where the renderer can keep that true
+    url: str = ""
 
 
 #: A line of text: a plain string, or pieces in their styles.
@@ -42,6 +47,16 @@ def strong(text: str) -> Span:
 def code(text: str) -> Span:
     """Text to be typed or compared letter by letter."""
     return Span(text, Style.CODE)
+
+
+def moment(at: datetime, *, ago: bool = False) -> Span:
+    """A point in time: in the reader's zone where that is known, in UTC elsewhere."""
+    return Span(f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC", at=at, ago=ago)
+
+
+def link(text: str, url: str) -> Span:
+    """Text that leads somewhere; only text when there is no address."""
+    return Span(text, url=url)
 
 
 def plain(text: Text) -> str:
@@ -90,7 +105,89 @@ class Listing:
     text: str
 
 
-Element = Rows | Paragraph | Note | Listing
+@dataclass(frozen=True)
+class Alarm:
+    """What nobody may overlook: it is red."""
+
+    text: Text
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Names with what they stand for."""
+
+    pairs: tuple[tuple[str, Text], ...]
+
+
+class Mark(StrEnum):
+    """What stands before a line of a list of things to do."""
+
+    TO_DO = "to do"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    WARNING = "warning"
+    FAILED = "failed"
+    IN_DOUBT = "in doubt"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One thing of such a list; `note` stands below it."""
+
+    mark: Mark
+    text: Text
+    note: Text = ""
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Things to do, in their order: drawn close together."""
+
+    lines: tuple[Line, ...]
+
+
+class ButtonStyle(StrEnum):
+    """How a button looks."""
+
+    PLAIN = "plain"
+    PRIMARY = "primary"
+    DANGER = "danger"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Button:
+    """Something that people can do right here. `value` is an id and nothing else: whoever takes the click
+    looks everything up at that moment. `command` is what does the same where there are no buttons."""
+
+    text: str
+    action: str
+    value: str
+    style: ButtonStyle = ButtonStyle.PLAIN
+    confirm: str = ""  # what is asked before it counts
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Buttons:
+    """Buttons in a row."""
+
+    buttons: tuple[Button, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunForm:
+    """A form that asks for the parameters of a runbook: what was given, and what is wrong with it."""
+
+    runbook: str
+    given: Mapping[str, str]
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+
+Element = Rows | Paragraph | Note | Listing | Alarm | Fields | Lines | Buttons
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +201,7 @@ class Reply:
     details: tuple[Listing, ...] = ()  # for those who want to look closer: a thread in Slack
     private: bool = True  # seen only by the person who asked
     done: bool = True  # False while more is to come
+    form: RunForm | None = None  # where forms can be shown, this one is, in place of the reply
     data: object = field(default=None, compare=False)  # the same for machines: `--json`
     run: str = ""  # the run that was started: the terminal follows it
 

@@ -10,11 +10,33 @@ measured by others (slackapi/bolt-js issues 2509 and 2867).
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
-from commands.reply import Element, Listing, Note, Paragraph, Reply, Row, Rows, Span, Style, Text
+from commands.reply import (
+    Alarm,
+    Button,
+    Buttons,
+    ButtonStyle,
+    Element,
+    Fields,
+    Line,
+    Lines,
+    Listing,
+    Mark,
+    Note,
+    Paragraph,
+    Reply,
+    Row,
+    Rows,
+    Span,
+    Style,
+    Text,
+    plain,
+)
 from runbooks.status import Status
 from runbooks.visible import shorten
+
+T = TypeVar("T")
 
 Block = dict[str, Any]
 
@@ -28,6 +50,17 @@ MOST_BLOCKS = 45
 #: Characters of one row's note on the card; the whole of it stands in the thread.
 NOTE_LENGTH = 300
 PARAGRAPH_LENGTH = 2500
+#: Lines of a list that share a block: a block of its own costs each of them BLOCK_COST.
+LINES_PER_BLOCK = 8
+#: Characters of one line of a list, and of its note.
+LINE_LENGTH = 400
+#: Characters of a message that alarms and buttons may take before anything else: thirty blocks at most.
+RESERVED_LENGTH = 5000
+ALARM_LENGTH = 600
+#: Buttons of one row (Slack takes 25), characters on one (Slack takes 75) and in the question before it.
+MOST_BUTTONS, BUTTON_LENGTH, CONFIRM_LENGTH = 25, 75, 300
+#: What a button's action_id begins with, so that one listener takes them all.
+ACTION = "maint:"
 #: Characters of a listing that are shown in the thread itself; a longer one becomes a file.
 LISTING_LENGTH = 3500
 
@@ -45,6 +78,17 @@ _SIGNS = {
     Status.CRITICAL: "🔴",
     Status.UNKNOWN: "❔",
     Status.SKIPPED: "⚪",
+}
+_MARKS = {
+    Mark.TO_DO: "white_circle",
+    Mark.RUNNING: "arrow_forward",
+    Mark.WAITING: "hourglass_flowing_sand",
+    Mark.DONE: "white_check_mark",
+    Mark.WARNING: "warning",
+    Mark.FAILED: "x",
+    Mark.IN_DOUBT: "grey_question",
+    Mark.SKIPPED: "fast_forward",
+    Mark.CANCELLED: "no_entry_sign",
 }
 _STYLES = {Style.STRONG: {"bold": True}, Style.CODE: {"code": True}}
 
@@ -76,12 +120,18 @@ def blocks(reply: Reply) -> list[Block]:
         "text": {"type": "plain_text", "text": _header(reply), "emoji": False},
     }
     drawn: list[Block] = [header]
-    room = MESSAGE_LENGTH - sum(_length(block) + BLOCK_COST for block in drawn)
+    measured = list(_elements(reply.elements))
+    # What people have to see or to press is there however long the rest is.
+    kept = [length for _, length, keep in measured if keep]
+    room = MESSAGE_LENGTH - sum(_length(block) + BLOCK_COST for block in drawn) - sum(kept)
+    places = MOST_BLOCKS - len(drawn) - len(kept)
     left_out = 0
-    for block, length in _elements(reply.elements):
-        if length <= room and len(drawn) < MOST_BLOCKS and not left_out:
+    for block, length, keep in measured:
+        if keep:
             drawn.append(block)
-            room -= length
+        elif length <= room and places > 0 and not left_out:
+            drawn.append(block)
+            room, places = room - length, places - 1
         else:
             left_out += 1
     if left_out:
@@ -102,20 +152,40 @@ def _header(reply: Reply) -> str:
     return shorten(sign + " ".join(clean(reply.title).split()), HEADER_LENGTH).strip() or "Maint"
 
 
-def _elements(elements: Iterable[Element]) -> Iterator[tuple[Block, int]]:
+def _elements(elements: Iterable[Element]) -> Iterator[tuple[Block, int, bool]]:
+    """Each block, what it takes of the room, and whether it must not be left out."""
+    reserved = 0
     for element in elements:
-        match element:
-            case Rows(rows):
-                for row in rows:
-                    yield _measured(_rich(_row(row)))
-            case Paragraph(text):
-                yield _measured(_rich(_spans(text, PARAGRAPH_LENGTH)))
-            case Note(text):
-                note = text if isinstance(text, str) else "".join(span.text for span in text)
-                yield _measured(_context(note))
-            case Listing():
-                for block in listing_blocks(element):
-                    yield _measured(block)
+        for block in _drawn(element):
+            length = _length(block) + BLOCK_COST
+            keep = isinstance(element, Buttons | Alarm) and reserved + length <= RESERVED_LENGTH
+            reserved += length if keep else 0
+            yield block, length, keep
+
+
+def _drawn(element: Element) -> Iterator[Block]:
+    match element:
+        case Rows(rows):
+            for row in rows:
+                yield _rich(_row(row))
+        case Paragraph(text):
+            yield _rich(_spans(text, PARAGRAPH_LENGTH))
+        case Note(text):
+            yield _context(plain(text))
+        case Alarm(text):
+            sign = {"type": "emoji", "name": "red_circle"}
+            yield _rich([sign, _text(" "), *_spans(text, ALARM_LENGTH, {"bold": True})])
+        case Fields(pairs):
+            for few in _in_parts(pairs, LINES_PER_BLOCK):
+                yield _stacked([_field(name, text) for name, text in few])
+        case Lines(lines):
+            for some in _in_parts(lines, LINES_PER_BLOCK):
+                yield _stacked([_line(line) for line in some])
+        case Buttons(buttons):
+            if buttons:
+                yield _actions(buttons)
+        case Listing():
+            yield from listing_blocks(element)
 
 
 def _row(row: Row) -> list[Block]:
@@ -136,15 +206,74 @@ def _row(row: Row) -> list[Block]:
     return parts
 
 
-def _spans(text: Text, length: int) -> list[Block]:
+def _spans(text: Text, length: int, style: dict[str, bool] | None = None) -> list[Block]:
     spans = (Span(text),) if isinstance(text, str) else text
     parts = []
     for span in spans:
         shown = shorten(clean(span.text), length)
         length = max(1, length - len(shown))
         if shown:
-            parts.append(_text(shown, _STYLES.get(span.style)))
+            parts.append(_span(span, shown, {**(style or {}), **_STYLES.get(span.style, {})}))
     return parts or [_text(" ")]
+
+
+def _span(span: Span, shown: str, style: dict[str, bool]) -> Block:
+    if span.at is not None:
+        moment = {"type": "date", "timestamp": int(span.at.timestamp()), "fallback": shown}
+        return {**moment, "format": "{ago}" if span.ago else "{date_short_pretty} {time}"}
+    if span.url:
+        return {"type": "link", "url": span.url, "text": shown, **({"style": style} if style else {})}
+    return _text(shown, style)
+
+
+def _line(line: Line) -> list[Block]:
+    parts = [_text("\u2003" * line.depth)] if line.depth else []
+    parts += [
+        {"type": "emoji", "name": _MARKS[line.mark]},
+        _text("  "),
+        *_spans(line.text, LINE_LENGTH),
+    ]
+    if plain(line.note).strip():
+        parts += [_text("\n" + "\u2003" * (line.depth + 2)), *_spans(line.note, LINE_LENGTH)]
+    return parts
+
+
+def _field(name: str, text: Text) -> list[Block]:
+    label = shorten(clean(name), BUTTON_LENGTH) or " "
+    return [_text(f"{label}: ", {"bold": True}), *_spans(text, LINE_LENGTH)]
+
+
+def _actions(buttons: tuple[Button, ...]) -> Block:
+    return {"type": "actions", "elements": [_button(button) for button in buttons[:MOST_BUTTONS]]}
+
+
+def _button(button: Button) -> Block:
+    drawn: Block = {
+        "type": "button",
+        "text": _plain_text(shorten(clean(button.text), BUTTON_LENGTH)),
+        "action_id": ACTION + button.action,
+        "value": button.value,
+    }
+    if button.style is not ButtonStyle.PLAIN:
+        drawn["style"] = str(button.style)
+    if button.confirm:
+        drawn["confirm"] = {
+            "title": _plain_text("Are you sure?"),
+            "text": _plain_text(shorten(clean(button.confirm), CONFIRM_LENGTH)),
+            "confirm": drawn["text"] if len(button.text) <= 30 else _plain_text("Yes"),
+            "deny": _plain_text("No"),
+            **({"style": "danger"} if button.style is ButtonStyle.DANGER else {}),
+        }
+    return drawn
+
+
+def _plain_text(text: str) -> Block:
+    return {"type": "plain_text", "text": text or " ", "emoji": False}
+
+
+def _in_parts(items: tuple[T, ...], size: int) -> Iterator[tuple[T, ...]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _text(text: str, style: dict[str, bool] | None = None) -> Block:
@@ -156,16 +285,20 @@ def _symbol(status: Status) -> Block:
 
 
 def _rich(parts: list[Block]) -> Block:
+    return _stacked([parts])
+
+
+def _stacked(sections: list[list[Block]]) -> Block:
+    """Lines one below the other: sections of one block would run together."""
+    parts = sections[0][:]
+    for section in sections[1:]:
+        parts += [_text("\n"), *section]
     return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": parts}]}
 
 
 def _context(text: str) -> Block:
     shown = shorten(clean(text), CONTEXT_LENGTH) or " "
     return {"type": "context", "elements": [{"type": "plain_text", "text": shown, "emoji": False}]}
-
-
-def _measured(block: Block) -> tuple[Block, int]:
-    return block, _length(block) + BLOCK_COST
 
 
 def _length(part: object) -> int:

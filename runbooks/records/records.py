@@ -70,6 +70,14 @@ class Records:
         # A thread whose caller was cancelled is still at work, on a connection that would be left open.
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` reads, in one transaction."""
+        return await self._read(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Does `work` in one transaction. Raises RecordsError, after which it may stand or not."""
+        return await self._write(work)
+
     async def ping(self) -> None:
         """Returns when the database answers."""
         await self._read(lambda connection: connection.execute(text("SELECT 1")))
