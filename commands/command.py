@@ -107,6 +107,7 @@ class Command(Protocol):
     everyone: bool  # needs no grant of its word: it shows the asker's own, or asks for a right at every run
     instant: bool  # answers from memory, without asking any system
     by_runbook: bool = False  # granted with any runbook (`runbooks:` of a grant), not as a word
+    starts_runs: bool = False  # the terminal follows what it started
     group: Group = Group.LOOK
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:

@@ -1,14 +1,21 @@
 """What people decide about a run: which question is meant, whether they may, and what became of it."""
 
+import re
+
 from commands.command import Request, Services
 from commands.reply import Paragraph, Reply
-from commands.rights import approvers, find_run, holds, is_own, may_run, short
+from commands.rights import approvers, check_known, find_run, holds, is_own, may_run, short
 from commands.words import quoted
 from runbooks.access import BREAK_GLASS
 from runbooks.errors import Refused, UsageError
 from runbooks.nearest import nearest
+from runbooks.records.person import Person
 from runbooks.records.runs import AskKind, AskRow, RunView
 from runbooks.status import Status
+
+#: Gives a manual step to another person.
+HAND_OVER = "assign"
+_MENTION = re.compile(r"(?:<@)?(?P<id>[UW][A-Z0-9]+)(?:\|(?P<name>[^>]*))?>?")
 
 #: Outcomes of a decision that did what the person wanted, or found it done.
 _TAKEN = frozenset({"counted", "closed", "duplicate"})
@@ -30,7 +37,8 @@ async def named_run(request: Request, services: Services, text: str) -> tuple[Ru
 
 
 def choose(request: Request, view: RunView, choice: str, step: str = "") -> AskRow:
-    """The open question that such an answer fits. Raises UsageError that says which there are."""
+    """The question that such an answer fits: an open one, or else the last one that was, so that the engine
+    says who was first. Raises UsageError that says what is asked."""
     asks = [ask for ask in view.open_asks if not step or ask.path == step]
     fitting = [ask for ask in asks if choice in ask.choices]
     if len(fitting) == 1:
@@ -50,6 +58,9 @@ def choose(request: Request, view: RunView, choice: str, step: str = "") -> AskR
         hint = f"Did you mean {meant}? " if meant else ""
         listed = "\n".join(f"{ask.path}: {ask.title}: {', '.join(ask.choices)}" for ask in asks)
         raise UsageError(f"Run {id_} does not ask for {quoted(choice)}. {hint}It asks:\n{listed}")
+    closed = [ask for ask in view.asks if choice in ask.choices and (not step or ask.path == step)]
+    if closed and not view.open_asks:
+        return max(closed, key=lambda ask: (ask.opened_at, ask.round))
     raise UsageError(nothing_asked(program, view))
 
 
@@ -91,14 +102,19 @@ async def decide(
     Where the runbook names approvers, the engine tells and records who may not; else it needs a grant for
     the runbook.
     """
+    if ask.kind in (AskKind.GATE, AskKind.REVIEW):
+        check_known(request)
     held = await holds(request, ask)
-    if not approvers(ask) and not may_run(request, services, view.run):
+    if not approvers(ask) and not await _may_answer(request, services, view, ask):
         raise Refused(
             f"{request.actor.name} may not answer for {view.run.runbook}: that needs a grant for it. "
             f"{request.program} whoami shows yours."
         )
     if break_glass:
         await _check_glass(request)
+    to = None
+    if choice == HAND_OVER:
+        to, words = _handed_to(words), ""
     is_evidence = ask.kind == AskKind.MANUAL and choice == "done"
     decided = await services.runs.decide(
         ask.id,
@@ -108,8 +124,18 @@ async def decide(
         reason="" if is_evidence else words,
         evidence=words if is_evidence else "",
         break_glass=break_glass,
+        to=to,
     )
     return said(decided.outcome, decided.text, decided.run or view.run.id)
+
+
+async def _may_answer(request: Request, services: Services, view: RunView, ask: AskRow) -> bool:
+    """Whether the person may answer what is asked of nobody in particular."""
+    if may_run(request, services, view.run):
+        return True
+    # Who could have approved what somebody passed alone can judge it as well.
+    gate = next((each for each in view.asks if each.id == ask.spec.get("ask")), None)
+    return gate is not None and bool(await holds(request, gate))
 
 
 async def _check_glass(request: Request) -> None:
@@ -119,6 +145,14 @@ async def _check_glass(request: Request) -> None:
             "You may not break the glass here. It needs a grant that names it: `commands: [break-glass]`; "
             "`*` does not count."
         )
+
+
+def _handed_to(words: str) -> Person:
+    """Whom `@kim` is: Slack sends `<@U0123|kim>`, and the terminal takes the id. Raises UsageError."""
+    found = _MENTION.fullmatch(words.strip())
+    if found is None:
+        raise UsageError("Say to whom: a person of Slack, as @name, or by the id in their profile (U…).")
+    return Person(kind="slack", id=found["id"], name=found["name"] or found["id"])
 
 
 def said(outcome: str, text: str, run: str) -> Reply:

@@ -46,7 +46,7 @@ class FormNeeded(UsageError):
         self.form = RunForm(
             word=word,
             runbook=runbook.name,
-            given={key: value for key, value in given.items() if key not in secret},
+            given={key: given[key] for key in runbook.params if key in given and key not in secret},
             faults=dict(faults),
         )
         lines = [f"{name}: {fault}" for name, fault in faults.items()]

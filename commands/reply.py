@@ -185,6 +185,7 @@ class RunForm:
     runbook: str
     given: Mapping[str, str]
     faults: Mapping[str, str] = field(default_factory=dict)
+    word: str = "run"  # or `plan`: what is done with them
 
 
 Element = Rows | Paragraph | Note | Listing | Alarm | Fields | Lines | Buttons

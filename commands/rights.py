@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from commands.command import Request, Services
+from commands.command import ActorKind, Request, Services
 from commands.words import quoted
 from runbooks.errors import Refused, UsageError
 from runbooks.nearest import nearest
@@ -17,7 +17,7 @@ NOWHERE = ""
 
 
 def find_runbook(request: Request, services: Services, name: str) -> Runbook:
-    """The runbook of that name. Raises UsageError with the nearest, Refused when it is granted nowhere here."""
+    """The runbook of that name. Raises UsageError with the nearest, Refused when it is not granted here."""
     seen = runnable(request, services)
     found = services.runbooks.get(name.casefold())
     if found is None:
@@ -104,7 +104,7 @@ async def holds(request: Request, ask: AskRow) -> frozenset[str]:
 
 
 async def may_see(request: Request, services: Services, view: RunView) -> bool:
-    """Whether a run is the person's business: they may run it, asked for it, said something, or may decide."""
+    """Whether a run is the person's business: they may run it, asked for it, said something, may decide."""
     run = view.run
     if may_run(request, services, run) or is_own(request, run):
         return True
@@ -120,12 +120,12 @@ async def may_see(request: Request, services: Services, view: RunView) -> bool:
 
 
 async def find_run(request: Request, services: Services, text: str) -> RunView:
-    """The run of that id, or of its last letters. Raises UsageError, the same for one that is not to be seen."""
+    """The run of that id, or of its last letters. Raises UsageError, also for who may not see it."""
     row = await services.runs.find(text)
     view = await services.runs.view(row.id)
     if view is None or not await may_see(request, services, view):
         raise UsageError(
-            f"There is no run {quoted(text)} that you may see. {request.program} runs lists those that you may."
+            f"There is no run {quoted(text)} that you may see. {request.program} runs lists what you may."
         )
     return view
 
@@ -133,3 +133,18 @@ async def find_run(request: Request, services: Services, text: str) -> RunView:
 def short(run: str) -> str:
     """What people type for a run: the last letters of its id."""
     return run[-8:]
+
+
+def check_known(request: Request) -> None:
+    """Raises Refused for somebody at the terminal whom nobody knows: four eyes must be two people's."""
+    actor = request.actor
+    if actor.kind is ActorKind.TERMINAL and not actor.acts_as:
+        raise Refused(unknown_login(actor.id))
+
+
+def unknown_login(login: str) -> str:
+    """What somebody at the terminal reads who may not approve there."""
+    return (
+        f"Maint does not know who {login} is in Slack, and approvals are by people. Who looks after "
+        f"maint.yaml can say so there: `logins: {{{login}: U0123ABCD}}` with your Slack id."
+    )

@@ -24,6 +24,7 @@ class Rollback(Command):
     everyone = False
     instant = False
     by_runbook = True
+    starts_runs = True
     group = Group.RUN
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:

@@ -32,6 +32,7 @@ class Run(Command):
     everyone = False
     instant = False
     by_runbook = True
+    starts_runs = True
     group = Group.RUN
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:

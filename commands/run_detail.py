@@ -1,6 +1,7 @@
 """One run in full: steps, times, outputs, people, and everything that was done outside."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from commands.reply import Element, Listing, Note, Paragraph, Reply, Row, Rows, Span, strong
@@ -168,34 +169,10 @@ def in_data(view: RunView, journal: Sequence[EffectRow] = ()) -> dict[str, objec
     return {
         **as_data(view.run),
         "paused": view.paused,
-        "steps": [
-            {
-                "path": step.path,
-                "kind": step.kind,
-                "state": step.state,
-                "attempt": step.attempt,
-                "outputs": dict(step.outputs),
-                "error": step.error,
-                "started_at": step.started_at,
-                "ended_at": step.ended_at,
-            }
-            for step in view.steps
-        ],
-        "asks": [
-            {"step": ask.path, "kind": ask.kind, "state": ask.state, "title": ask.title,
-             "choices": list(ask.choices), "answer": ask.answer, "by": ask.answered_name, "reason": ask.reason}
-            for ask in view.asks
-        ],
-        "votes": [
-            {"step_ask": vote.ask, "person": vote.person, "name": vote.name, "choice": vote.choice,
-             "reason": vote.reason, "break_glass": vote.break_glass, "at": vote.at}
-            for vote in view.votes
-        ],
-        "locks": [lock.target for lock in view.held],
-        "in_the_way": [{"target": lock.target, "run": lock.run, "since": lock.since} for lock in view.in_the_way],
-        "journal": [
-            {"step": effect.path, "name": effect.name, "attempt": effect.attempt, "state": effect.state,
-             "started_at": effect.started_at, "ended_at": effect.ended_at}
-            for effect in journal
-        ],
-    }  # fmt: skip
+        "steps": [asdict(step) for step in view.steps],
+        "asks": [asdict(ask) for ask in view.asks],
+        "votes": [asdict(vote) for vote in view.votes],
+        "locks": [asdict(lock) for lock in view.held],
+        "in_the_way": [asdict(lock) for lock in view.in_the_way],
+        "journal": [asdict(effect) for effect in journal],
+    }

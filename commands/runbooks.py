@@ -20,8 +20,9 @@ class Runbooks(Command):
     summary = "What can be run, and what it is for"
     usage = "[NAME]"
     about = (
-        "Lists the runbooks that you may run from here: purpose, owner, parameters. With a name it shows that "
-        "one: purpose, prerequisites, parameters, steps, success criteria, rollback, and who hears of trouble."
+        "Lists the runbooks that you may run from here: purpose, owner, parameters. With a name it shows "
+        "that one: purpose, prerequisites, parameters, steps, success criteria, rollback, and who hears of "
+        "trouble."
     )
     examples = (("runbooks", "what you may run"), ("runbooks deploy-rollout", "all about one of them"))
     everyone = False

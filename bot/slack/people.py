@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -89,17 +89,32 @@ class People:
         """The roles that the person has now. Raises Refused when a usergroup that matters cannot be read."""
         held = set()
         for name, role in self._roles.items():
-            if await self._holds(person, role):
+            if await self._is_among(person, role.members):
                 held.add(name)
         return frozenset(held)
 
-    async def _holds(self, person: Person, role: Role) -> bool:
+    async def holds(self, person: Person, entries: Iterable[str]) -> frozenset[str]:
+        """Which of these (roles, user ids, usergroups, e-mails) the person is at this moment. Raises Refused
+        when it is none of those that are known, and Slack does not say about another."""
+        held, unknown = set(), None
+        for entry in entries:
+            members = self._roles[entry].members if entry in self._roles else (entry,)
+            try:
+                if await self._is_among(person, members):
+                    held.add(entry)
+            except Refused as error:
+                unknown = error
+        if unknown is not None and not held:
+            raise unknown
+        return frozenset(held)
+
+    async def _is_among(self, person: Person, members: tuple[str, ...]) -> bool:
         # People first: a group is only asked for when the answer still depends on it.
-        if person.id in role.members:
+        if person.id in members:
             return True
-        if person.email and person.email.casefold() in {member.casefold() for member in role.members}:
+        if person.email and person.email.casefold() in {member.casefold() for member in members}:
             return True
-        for member in role.members:
+        for member in members:
             if member.startswith(("@", "S")) and "." not in member and person.id in await self._group(member):
                 return True
         return False
