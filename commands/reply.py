@@ -203,6 +203,7 @@ class Reply:
     done: bool = True  # False while more is to come
     form: RunForm | None = None  # where forms can be shown, this one is, in place of the reply
     data: object = field(default=None, compare=False)  # the same for machines: `--json`
+    run: str = ""  # the run that was started: the terminal follows it
 
 
 def scrubbed(value: T, scrub: Callable[[str], str]) -> T:

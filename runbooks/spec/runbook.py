@@ -132,6 +132,7 @@ class Runbook:
     steps: tuple[RunbookStep, ...]
     path: str
     digest: str
+    params: Mapping[str, Any] = field(default_factory=dict)
     locks: tuple[str, ...] = ()
     rollback: tuple[RunbookStep, ...] = ()
     channel: str = ""
