@@ -3,15 +3,18 @@
 from typing import Any
 
 from runbooks.steps.action import Action
+from runbooks.steps.gate import Gate
 from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
 from runbooks.steps.host_service import HostService
 from runbooks.steps.http import HttpProbe
 from runbooks.steps.logs import LogErrors
+from runbooks.steps.manual import Manual
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
 from runbooks.steps.postgres_queries import PostgresLongQueries
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
 from runbooks.steps.step import Check, Step
+from runbooks.steps.wait import Wait
 
 _CHECKS: tuple[type[Check[Any]], ...] = (
     HttpProbe,
@@ -34,7 +37,7 @@ _CHECKS: tuple[type[Check[Any]], ...] = (
 #: What changes something.
 _ACTIONS: tuple[type[Action[Any]], ...] = ()
 #: What neither measures nor changes by itself: people, time, and steps made of others.
-_CONTROLS: tuple[type[Step], ...] = ()
+_CONTROLS: tuple[type[Step], ...] = (Gate, Manual, Wait)
 
 CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _CHECKS}
 ACTIONS: dict[str, type[Action[Any]]] = {action.kind: action for action in _ACTIONS}

@@ -19,7 +19,7 @@ from runbooks.records.cards import Card
 from runbooks.records.records import Records
 from runbooks.records.run_tables import asks, runs
 from runbooks.scrub import Scrubber
-from tests.records.run_rows import add_ask, add_run, add_step
+from tests.records.card_rows import add_ask, add_run, add_step
 
 OPS = "C000000OPS"
 ALERTS = "C0000ALERTS"
