@@ -26,6 +26,7 @@ from bot.slack.app import Bot, make_app, who_are_we
 from bot.slack.client import SlackClient
 from bot.slack.connection import SocketConnections
 from bot.slack.gateway import INTERRUPTED, Gateway
+from bot.slack.pace import Edits
 from bot.slack.people import People
 from bot.slack.publisher import Publisher
 from bot.slack.requests import slack_route
@@ -41,6 +42,7 @@ from runbooks.access import TERMINAL, Place, terminal_access
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.errors import MaintError, RecordsError, UsageError
 from runbooks.ids import new_id
+from runbooks.records.board import BoardRecords
 from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
@@ -258,7 +260,8 @@ class Server:
             log.warning(
                 "slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest"
             )
-        publisher = Publisher(client, core.records)
+        board_records = BoardRecords(core.records)
+        publisher = Publisher(client, core.records, Edits(board_records))
         gateway = Gateway(
             dispatcher=core.dispatcher,
             people=People(client.web, frozenset({bot.team, *settings.slack.teams}), settings.roles),

@@ -7,12 +7,13 @@ from commands.command import Command, Group, Progress, Request, Services
 from commands.given import FormNeeded, parse_given, secrets_in
 from commands.reply import Element, Listing, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import check_plan, find_runbook, short
-from commands.runs_facade import Plan as Planned
-from commands.runs_facade import PlannedStep
 from commands.times import ago, clock
 from commands.words import counted
-from runbooks.errors import ParamFaults, UsageError
+from runbooks.errors import UsageError
 from runbooks.records.runs import LockRow
+from runbooks.spec.params import ParamFaults
+from runbooks.spec.plan import Plan as Planned
+from runbooks.spec.planned import PlannedStep
 from runbooks.spec.runbook import Runbook
 from runbooks.targets import TargetBase
 

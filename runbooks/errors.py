@@ -3,7 +3,6 @@
     MaintError            str() is safe and fit to show: what happened, where, what to do
      ├─ ConfigError       maint.yaml or a runbook is wrong; holds every fault at once
      ├─ UsageError        the words typed do not fit; names the nearest right ones
-     │   └─ ParamFaults   parameters of a runbook are missing or wrong; holds every fault by its name
      ├─ Refused           the person may not do this here
      ├─ StepError         a step could not measure or act; the check is `unknown`
      ├─ RecordsError      the database does not answer or is not ours to use
@@ -12,7 +11,7 @@
 Anything else is a fault of ours: people get a reference id, the log has the trace.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -49,14 +48,6 @@ class ConfigError(MaintError):
 
 class UsageError(MaintError):
     """The words typed do not fit a command."""
-
-
-class ParamFaults(UsageError):
-    """Parameters that a runbook cannot be run with. `faults` says of each, by its name, what is wrong."""
-
-    def __init__(self, faults: Mapping[str, str]) -> None:
-        self.faults = dict(faults)
-        super().__init__("; ".join(f"{name}: {fault}" for name, fault in self.faults.items()))
 
 
 class Refused(MaintError):

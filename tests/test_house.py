@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from commands import COMMANDS
+from runbooks.engine.runners import RUNNERS
 from runbooks.spec.library import SHIPPED
-from runbooks.steps import CHECKS
+from runbooks.steps import CHECKS, CONTROLS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bot", "commands", "runbooks")
@@ -83,6 +84,17 @@ def test_every_step_kind_is_documented(kind: str) -> None:
     assert [name for name in sorted({*fields, *check.outputs}) if f"`{name}`" not in page] == []
 
 
+@pytest.mark.parametrize("kind", sorted(CONTROLS))
+def test_every_kind_that_leads_a_run_is_documented(kind: str) -> None:
+    """Each has a page with its keys and its outputs, and somebody who carries it out."""
+    page = (ROOT / "docs" / "steps" / f"{kind.split('.')[0]}.md").read_text()
+    control = CONTROLS[kind]
+
+    names = {*control.written(), *getattr(control, "outputs", ())}
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+    assert control in RUNNERS
+
+
 @pytest.mark.parametrize("kind", sorted(CHECKS))
 def test_every_step_kind_says_what_it_is(kind: str) -> None:
     """A kind's headline is one of its outputs, and is a number, so that it can be judged and trended."""
@@ -113,7 +125,7 @@ def test_every_example_of_a_step_is_valid(where: str, text: str) -> None:
     assert text.startswith("# step")
     for step in data:
         (kind,) = set(step) - {"id", "title"}
-        CHECKS[kind].model_validate(step[kind])
+        {**CHECKS, **CONTROLS}[kind].model_validate(step[kind])
 
 
 @pytest.mark.parametrize("word", sorted(COMMANDS))

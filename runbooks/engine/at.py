@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from runbooks.engine.checks import Result
-from runbooks.errors import MaintError
+from runbooks.errors import MaintError, StepError
 from runbooks.records.runs import AskRow, RunView, StepRow, WaitingOn
 from runbooks.spec.runbook import RunbookStep
 from runbooks.steps.action import Call, Done
@@ -28,6 +28,15 @@ class InDoubt(MaintError):
 
 class Stopped(MaintError):
     """People stopped the run while the step was under way; the step was asked to end, then killed."""
+
+
+class NotApproved(StepError):
+    """People said no, or not enough of them said yes in time. Neither `on_failure: continue`, nor `retry`,
+    nor Skip leads past it. `again`: whether Retry is offered, which asks them once more."""
+
+    def __init__(self, text: str, *, again: bool) -> None:
+        self.again = again
+        super().__init__(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,10 +147,15 @@ class At(Protocol):
         is closed."""
 
     async def close(self, ask: AskRow, answer: str, reason: str, *, void: bool = False) -> bool:
-        """Closes an ask by itself: its time is over, or the plan has changed. False when it was closed."""
+        """Closes an ask by itself: its time is over, or the plan has changed. False when it was closed.
+
+        With `void` also one that was approved: no vote of it counts any more. False when it was void, or was
+        answered otherwise.
+        """
 
     async def remind(self, ask: AskRow, mention: str, text: str, next_at: datetime | None) -> None:
-        """Posts a reminder once, and notes when the next one is due."""
+        """Posts a reminder once, and notes when the next one is due. `mention`: roles, user ids, usergroups
+        and e-mail addresses, with spaces in between; empty: nobody."""
 
     async def post(self, kind: str, body: Mapping[str, Any], *, channel: str = "", priority: int = 1) -> None:
         """Puts a message into the outbox: in the card's thread, or in a channel."""

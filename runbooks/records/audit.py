@@ -32,6 +32,7 @@ class Outcome(StrEnum):
     INVALID = "invalid"  #: the words did not fit
     DENIED = "denied"  #: the person may not
     DUPLICATE = "duplicate"  #: it was delivered a second time, and nothing was done
+    LATE = "late"  #: somebody else had decided it before, or its time was over
     THROTTLED = "throttled"  #: too many at once
 
 

@@ -2,17 +2,21 @@
 
 from typing import Any
 
+from runbooks.steps.action import Action
+from runbooks.steps.gate import Gate
 from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
 from runbooks.steps.host_service import HostService
 from runbooks.steps.http import HttpProbe
 from runbooks.steps.logs import LogErrors
+from runbooks.steps.manual import Manual
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
 from runbooks.steps.postgres_queries import PostgresLongQueries
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
-from runbooks.steps.step import Check
+from runbooks.steps.step import Check, Step
+from runbooks.steps.wait import Wait
 
-_KINDS: tuple[type[Check[Any]], ...] = (
+_CHECKS: tuple[type[Check[Any]], ...] = (
     HttpProbe,
     HostDisk,
     HostMemory,
@@ -30,4 +34,12 @@ _KINDS: tuple[type[Check[Any]], ...] = (
     PrometheusAlerts,
 )
 
-CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _KINDS}
+#: What changes something.
+_ACTIONS: tuple[type[Action[Any]], ...] = ()
+#: What neither measures nor changes by itself: people, time, and steps made of others.
+_CONTROLS: tuple[type[Step], ...] = (Gate, Manual, Wait)
+
+CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _CHECKS}
+ACTIONS: dict[str, type[Action[Any]]] = {action.kind: action for action in _ACTIONS}
+CONTROLS: dict[str, type[Step]] = {control.kind: control for control in _CONTROLS}
+KINDS: dict[str, type[Step]] = {**CHECKS, **ACTIONS, **CONTROLS}

@@ -1,0 +1,36 @@
+"""Whom a runbook names: a role of maint.yaml, a person, or a usergroup."""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
+
+_PERSON = re.compile(r"[UW][A-Z0-9]+|[^\s@]+@[^\s@]+")
+_HOLDER = re.compile(rf"[a-z][a-z0-9-]*|S[A-Z0-9]+|@[\w.-]+|{_PERSON.pattern}")
+
+
+def _holder(value: str) -> str:
+    if not _HOLDER.fullmatch(value):
+        raise ValueError(
+            "name a role of maint.yaml, a user id (U…), a usergroup (@handle or S…) or an e-mail address"
+        )
+    return value
+
+
+#: `sre`, `U0123ABCD`, `@oncall`, `S0123ABCD`, `ann@example.com`. None of them has a space in it.
+Holder = Annotated[
+    str, AfterValidator(_holder), WithJsonSchema({"type": "string", "pattern": f"^({_HOLDER.pattern})$"})
+]
+
+
+def most_people(holders: Iterable[str]) -> int | None:
+    """How many people these are at most; None when a role or a usergroup is among them: any number."""
+    named = set(holders)
+    return len(named) if all(_PERSON.fullmatch(holder) for holder in named) else None
+
+
+def listed(words: Iterable[str], last: str = "or") -> str:
+    """`sre`, `sre or dba`, `sre, dba or U1`."""
+    *first, end = words
+    return f"{', '.join(first)} {last} {end}" if first else end

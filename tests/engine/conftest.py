@@ -1,0 +1,18 @@
+"""Migrated databases of both kinds."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from runbooks.records.database import open_database
+from runbooks.records.migrate import migrate
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A database with the tables in it, of each kind."""
+    engine = open_database(database_url)
+    migrate(engine)
+    yield engine
+    engine.dispose()
