@@ -170,20 +170,31 @@ def _at_terminal(command: Command) -> click.Command:
         name=command.word,
         help=f"{command.summary}.\n\n{command.about}",
         epilog="  ".join(f"maint {typed}: {effect}." for typed, effect in command.examples),
+        # Options of the command's own are words here as in Slack: it says itself which there are.
+        context_settings={"ignore_unknown_options": True},
     )
     @click.argument("words", nargs=-1, metavar=command.usage or "")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
     @click.option("--verbose", "-v", is_flag=True, help="Print the details too.")
     @click.pass_obj
-    def run(config: Path, words: tuple[str, ...], as_json: bool, verbose: bool) -> None:
+    def run(config: Path, words: tuple[str, ...], as_json: bool, verbose: bool, detach: bool = False) -> None:
         from bot.app import run_at_terminal
 
         sys.exit(
             asyncio.run(
-                run_at_terminal(config, os.environ, (command.word, *words), as_json=as_json, verbose=verbose)
+                run_at_terminal(
+                    config,
+                    os.environ,
+                    (command.word, *words),
+                    as_json=as_json,
+                    verbose=verbose,
+                    detach=detach,
+                )
             )
         )
 
+    if command.starts_runs:
+        run = click.option("--detach", is_flag=True, help="Do not wait for the run's end.")(run)
     return run
 
 

@@ -1,28 +1,32 @@
 """The composition root: settings in, a working Maint out; started and stopped in order."""
 
 import asyncio
-import getpass
 import os
+import pwd
 import shlex
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import structlog
 from rich.console import Console
 
 from bot import terminal
+from bot.follow import EXIT_LEFT, exit_code, follow
 from bot.http import HttpServer, make_http
+from bot.logins import Login
 from bot.logs import set_up_logs
 from bot.settings import Loaded, SlackCredentials, load_settings, slack_credentials
 from bot.slack.app import Bot, make_app, who_are_we
 from bot.slack.client import SlackClient
 from bot.slack.connection import SocketConnections
 from bot.slack.gateway import INTERRUPTED, Gateway
+from bot.slack.pace import Edits
 from bot.slack.people import People
 from bot.slack.publisher import Publisher
 from bot.slack.requests import slack_route
@@ -30,14 +34,20 @@ from bot.slack.throttle import Throttle
 from commands import COMMANDS
 from commands.command import Actor, ActorKind, Request, Services
 from commands.dispatch import Admission, Dispatcher
+from commands.reply import Note, Reply, scrubbed
+from commands.rights import short
+from commands.run_detail import in_full
+from commands.runs_facade import Runs
 from runbooks.access import TERMINAL, Place, terminal_access
 from runbooks.engine.checks import CheckRunner, Limits
-from runbooks.errors import MaintError, RecordsError
+from runbooks.errors import MaintError, RecordsError, UsageError
 from runbooks.ids import new_id
+from runbooks.records.board import BoardRecords
 from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
+from runbooks.records.runs import RunState
 from runbooks.status import EXIT_CODES, Status
 
 log = structlog.get_logger()
@@ -58,7 +68,19 @@ class Core:
 
     loaded: Loaded
     records: Records
+    runs: Runs
     dispatcher: Dispatcher
+
+
+class _NoRuns:
+    """Until the engine is put together here: says so, whatever is asked of it."""
+
+    def __getattr__(self, name: str) -> None:
+        raise UsageError("This Maint cannot carry runs yet.")
+
+
+def _no_runs() -> Runs:
+    return cast("Runs", _NoRuns())
 
 
 @asynccontextmanager
@@ -73,34 +95,49 @@ async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
             runbooks=loaded.runbooks,
             checks=CheckRunner(settings.targets, records, loaded.scrub, limits),
             commands=COMMANDS,
+            runs=_no_runs(),
+            channels=settings.slack.channels,
         )
-        yield Core(loaded=loaded, records=records, dispatcher=Dispatcher(services, records, loaded.scrub))
+        dispatcher = Dispatcher(services, records, loaded.scrub)
+        yield Core(loaded=loaded, records=records, runs=services.runs, dispatcher=dispatcher)
     finally:
         await records.close()
 
 
 def login_name() -> str:
-    """Whose process this is: a name, or `uid 4242` where that user has none, as in many containers."""
+    """Whose process this is: a name, or `uid 4242` where that user has none, as in many containers.
+
+    The system is asked: people approve under this name, and LOGNAME is whatever they set it to.
+    """
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # until Python 3.12, and since
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return f"uid {os.getuid()}"
 
 
 async def run_at_terminal(
-    path: Path, environ: Mapping[str, str], words: tuple[str, ...], *, as_json: bool, verbose: bool
+    path: Path,
+    environ: Mapping[str, str],
+    words: tuple[str, ...],
+    *,
+    as_json: bool,
+    verbose: bool,
+    detach: bool = False,
 ) -> int:
-    """Carries out one command for the person at the terminal; returns the exit code."""
+    """Carries out one command for the person at the terminal, and follows the run that it started, unless
+    `detach`; returns the exit code."""
     loaded = await asyncio.to_thread(load_settings, path, environ)
     set_up_logs(loaded.scrub, "console", "warning")
     user = login_name()
-    actor = Actor(kind=ActorKind.TERMINAL, id=f"{user}@{socket.gethostname()}", name=user)
+    login = Login(f"{user}@{socket.gethostname()}", loaded.settings, environ)
+    actor = Actor(kind=ActorKind.TERMINAL, id=login.login, name=user, acts_as=login.user)
     request = Request(
         actor=actor,
         place=Place(id=TERMINAL),
-        access=terminal_access(),
+        access=terminal_access(loaded.settings.grants),
         correlation=new_id(),
         text=shlex.join(words),
+        holds=login.holds,
     )
     structlog.contextvars.bind_contextvars(correlation=request.correlation)
     console = Console(stderr=as_json)
@@ -115,6 +152,9 @@ async def run_at_terminal(
                 reply = await core.dispatcher.carry_out(admission, progress)
             answered = Status.OK if reply.data is not None else Status.UNKNOWN
             code = EXIT_CODES[reply.status or answered]
+            if reply.run and not detach:
+                done = RunState.ROLLED_BACK if words[0] == "rollback" else RunState.SUCCEEDED
+                reply, code = await _followed(core, console, reply, done)
     if as_json:
         terminal.print_json(reply)
     else:
@@ -122,6 +162,26 @@ async def run_at_terminal(
         if verbose:
             console.print(terminal.draw_details(reply))
     return code
+
+
+async def _followed(core: Core, console: Console, begun: Reply, done: RunState) -> tuple[Reply, int]:
+    """Shows the run until it is over, waits for people, or the person leaves; what to say then, and the
+    exit code."""
+    leave = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, leave.set)
+    try:
+        with terminal.live(console) as progress:
+            view = await follow(
+                core.runs, begun.run, lambda reply: progress(scrubbed(reply, core.loaded.scrub)), leave=leave
+            )
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+    if view is None:
+        left = Note(f"You left; the run goes on. maint runs {short(begun.run)} shows it.")
+        return replace(begun, elements=(*begun.elements, left)), EXIT_LEFT
+    reply = in_full("maint", view, await core.runs.journal(view.run.id), datetime.now(UTC))
+    return scrubbed(reply, core.loaded.scrub), exit_code(view, done)
 
 
 def migrate_database(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -200,7 +260,8 @@ class Server:
             log.warning(
                 "slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest"
             )
-        publisher = Publisher(client, core.records)
+        board_records = BoardRecords(core.records)
+        publisher = Publisher(client, core.records, Edits(board_records))
         gateway = Gateway(
             dispatcher=core.dispatcher,
             people=People(client.web, frozenset({bot.team, *settings.slack.teams}), settings.roles),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from runbooks.access import DIRECT
 from runbooks.errors import Fault
 from runbooks.nearest import did_you_mean
+from runbooks.spec.runbook import Runbook
 from runbooks.spec.source import Document, KeyPath
 from runbooks.targets import TargetBase
 
@@ -41,6 +42,15 @@ def inconsistencies(
         yield from _unknown(
             document, (*grant, "channels"), "channel", {*channels, DIRECT}, also=_CHANNEL_ID.fullmatch
         )
+
+
+def unknown_channels(document: Document, runbooks: Iterable[Runbook]) -> Iterable[Fault]:
+    """Channels that runbooks name for their cards, and maint.yaml does not know."""
+    channels = _keys(document, ("slack", "channels"))
+    for runbook in runbooks:
+        if runbook.channel and runbook.channel not in channels:
+            hint = did_you_mean(runbook.channel, channels) or "name it in maint.yaml under `slack: channels:`"
+            yield Fault(runbook.path, 0, 0, f"there is no channel `{runbook.channel}`", hint)
 
 
 def _targets(document: Document) -> Iterable[Fault]:

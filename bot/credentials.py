@@ -49,7 +49,7 @@ def slack_credentials(environ: Mapping[str, str], mode: Literal["socket", "http"
             tokens[name] = SecretStr(_checked(name, _value(name, environ)))
         except BrokenReference as error:
             faults.append(Fault(name, 0, 0, error.message, error.hint))
-    api_url = environ.get("SLACK_API_URL") or SLACK_API
+    api_url = slack_api_url(environ)
     if not _is_http(api_url):
         faults.append(
             Fault("SLACK_API_URL", 0, 0, "an address starts with https:// (or http://) and names a host")
@@ -60,8 +60,21 @@ def slack_credentials(environ: Mapping[str, str], mode: Literal["socket", "http"
         bot_token=tokens["SLACK_BOT_TOKEN"],
         app_token=tokens.get("SLACK_APP_TOKEN"),
         signing_secret=tokens.get("SLACK_SIGNING_SECRET"),
-        api_url=api_url.rstrip("/") + "/",
+        api_url=api_url,
     )
+
+
+def optional_bot_token(environ: Mapping[str, str]) -> SecretStr | None:
+    """The bot's token for who can do without it: None when it is missing or cannot be one. Blocks."""
+    try:
+        return SecretStr(_checked("SLACK_BOT_TOKEN", _value("SLACK_BOT_TOKEN", environ)))
+    except BrokenReference:
+        return None
+
+
+def slack_api_url(environ: Mapping[str, str]) -> str:
+    """Where Slack's methods are; it ends in /."""
+    return (environ.get("SLACK_API_URL") or SLACK_API).rstrip("/") + "/"
 
 
 def slack_secrets(environ: Mapping[str, str]) -> list[str]:

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
-from bot.consistency import inconsistencies
+from bot.consistency import inconsistencies, unknown_channels
 from bot.credentials import SlackCredentials, slack_credentials, slack_secrets
-from commands import COMMANDS
+from commands import GRANTABLE
 from runbooks.access import Grant, Role
 from runbooks.errors import ConfigError, Fault
 from runbooks.scrub import Scrubber
@@ -42,6 +42,20 @@ def _channel_id(value: str) -> str:
 def _team_id(value: str) -> str:
     if not re.fullmatch(r"[TE][A-Z0-9]+", value):
         raise ValueError("a workspace's id looks like T0123ABCD: it is in the address of Slack in a browser")
+    return value
+
+
+def _login(value: str) -> str:
+    if not re.fullmatch(r"[^\s@]+@[^\s@]+", value):
+        raise ValueError("a login is user@host, as `maint whoami` shows it at that terminal")
+    return value
+
+
+def _user_id(value: str) -> str:
+    if not re.fullmatch(r"[UW][A-Z0-9]+", value):
+        raise ValueError(
+            "a user's id looks like U0123ABCD: it is in their Slack profile under Copy member ID"
+        )
     return value
 
 
@@ -106,6 +120,9 @@ class Settings(Spec):
     limits: UserLimits = UserLimits()
     roles: dict[Name, Role] = Field(default_factory=dict)
     grants: tuple[Grant, ...] = Field(default=(), strict=False)
+    logins: dict[Annotated[str, AfterValidator(_login)], Annotated[str, AfterValidator(_user_id)]] = Field(
+        default_factory=dict
+    )
     targets: dict[Name, Target] = Field(default_factory=dict)
 
     @field_validator("targets")
@@ -135,7 +152,7 @@ def load_settings(
     path: Path,
     environ: Mapping[str, str],
     *,
-    commands: Collection[str] = COMMANDS.keys(),
+    commands: Collection[str] = GRANTABLE,
     kinds: Kinds = KINDS,
     library: Path = SHIPPED,
 ) -> Loaded:
@@ -159,6 +176,7 @@ def load_settings(
     except ConfigError as error:
         faults += error.faults
     faults += inconsistencies(document, commands, runbooks)
+    faults += unknown_channels(document, (runbooks or {}).values())
     override = environ.get(DATABASE_VARIABLE)
     if override:
         try:

@@ -1,11 +1,46 @@
 """The words people type, one file each; no Slack, no SQL. One line here registers a command."""
 
+from commands.answer import Answer
+from commands.approve import Approve
+from commands.cancel import Cancel
 from commands.command import Command
 from commands.health import Health
 from commands.help import Help
+from commands.plan import Plan
+from commands.reject import Reject
+from commands.resume import Resume
+from commands.review import Review
+from commands.rollback import Rollback
+from commands.run import Run
+from commands.runbooks import Runbooks
+from commands.runs import RunsCommand
+from commands.stop import Stop
 from commands.targets import Targets
+from commands.unlock import Unlock
 from commands.whoami import WhoAmI
+from runbooks.access import BREAK_GLASS
 
-_ALL: tuple[Command, ...] = (Health(), Targets(), WhoAmI(), Help())
+_ALL: tuple[Command, ...] = (
+    Health(),
+    Targets(),
+    Runbooks(),
+    RunsCommand(),
+    Plan(),
+    Run(),
+    Cancel(),
+    Rollback(),
+    Approve(),
+    Reject(),
+    Answer(),
+    Review(),
+    Stop(),
+    Resume(),
+    Unlock(),
+    WhoAmI(),
+    Help(),
+)
 
 COMMANDS: dict[str, Command] = {command.word: command for command in _ALL}
+
+#: What a grant may name under `commands:`.
+GRANTABLE: tuple[str, ...] = (*COMMANDS, BREAK_GLASS)

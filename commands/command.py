@@ -1,14 +1,18 @@
 """What a command is, who asks for it, and what it may use."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from commands.reply import Reply
+from commands.runs_facade import Runs
 from runbooks.access import Access, Place
 from runbooks.engine.checks import CheckRunner
+from runbooks.records.person import Person
 from runbooks.spec.runbook import Runbook
+from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
 
 
@@ -21,12 +25,26 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who asks: the name is the one they had at the time."""
+    """Who asks: the name is the one they had at the time.
+
+    `acts_as` is the Slack user that somebody at the terminal is, as `logins:` in maint.yaml says.
+    """
 
     kind: ActorKind
     id: str
     name: str
     team: str = ""
+    acts_as: str = ""
+
+
+#: Which of these (roles, user ids, usergroups, e-mails) the person holds at this moment. Raises Refused, with
+#: the reason, when that cannot be found out.
+Holds = Callable[[Iterable[str]], Awaitable[frozenset[str]]]
+
+
+async def holds_nothing(_: Iterable[str]) -> frozenset[str]:
+    """For requests whose person is nobody to us."""
+    return frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,24 +56,44 @@ class Request:
     access: Access
     correlation: str
     text: str
+    holds: Holds = field(default=holds_nothing, repr=False, compare=False)
 
     @property
     def program(self) -> str:
         """What people type before a command's word where they are."""
         return "/maint" if self.actor.kind is ActorKind.SLACK else "maint"
 
+    @property
+    def by(self) -> Person:
+        """The same person in Slack and at the terminal, where `logins:` says so: four eyes count people."""
+        actor = self.actor
+        return Person(kind=actor.kind.value, id=actor.acts_as or actor.id, name=actor.name, team=actor.team)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What commands may use. Made once by the composition root."""
+    """What commands may use. Made once by the composition root. `channels`: maint.yaml's names to ids."""
 
     targets: Mapping[str, TargetBase]
     runbooks: Mapping[str, Runbook]
     checks: CheckRunner
     commands: Mapping[str, "Command"]
+    runs: Runs
+    channels: Mapping[str, str] = field(default_factory=dict)
+    now: Callable[[], datetime] = utc_now
 
 
 Progress = Callable[[Reply], None]
+
+
+class Group(StrEnum):
+    """Where a command stands in the list of commands."""
+
+    LOOK = "Look"
+    RUN = "Run"
+    DECIDE = "Decide"
+    EMERGENCY = "In an emergency"
+    ABOUT = "About Maint"
 
 
 class Command(Protocol):
@@ -66,15 +104,29 @@ class Command(Protocol):
     usage: str  # what may follow the word: "[target …]"
     about: str  # a paragraph, for `/maint help WORD`
     examples: tuple[tuple[str, str], ...]  # what to type, and what it does
-    everyone: bool  # touches no system and shows no more than the asker's own rights: needs no grant
+    everyone: bool  # needs no grant of its word: it shows the asker's own, or asks for a right at every run
     instant: bool  # answers from memory, without asking any system
+    by_runbook: bool = False  # granted with any runbook (`runbooks:` of a grant), not as a word
+    starts_runs: bool = False  # the terminal follows what it started
+    group: Group = Group.LOOK
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
         """The targets that the words name. Raises UsageError when the words do not fit."""
         ...
+
+    def hidden(self, words: tuple[str, ...], services: Services) -> tuple[str, ...]:
+        """The words, or parts of them, that must not stand in the audit log: values of secret parameters."""
+        return ()
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress
     ) -> Reply:
         """Does it. `progress` shows an unfinished reply in the meantime, as often as it likes."""
         ...
+
+
+def may_use(access: Access, command: Command) -> bool:
+    """Whether the command is open to the person, here; what it is used on may still be refused."""
+    if command.everyone or access.may_use(command.word):
+        return True
+    return command.by_runbook and access.may_run_any

@@ -1,5 +1,6 @@
 """From words to a command: understood, allowed and recorded, in that order, before anything is done."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,13 +8,14 @@ from typing import Protocol
 
 import structlog
 
-from commands.command import Command, Progress, Request, Services
+from commands.command import Command, Progress, Request, Services, may_use
+from commands.given import FormNeeded
 from commands.reply import Note, Paragraph, Reply, scrubbed
-from commands.words import quoted, split_words
+from commands.words import LONGEST, quoted, split_words
 from runbooks.errors import MaintError, RecordsError, Refused, UsageError
 from runbooks.nearest import nearest
 from runbooks.records.audit import Event, Outcome
-from runbooks.scrub import Scrubber
+from runbooks.scrub import PLACEHOLDER, Scrubber
 from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
 
@@ -47,6 +49,11 @@ def crashed(correlation: str) -> Reply:
         "Something broke in Maint",
         f"Look for {correlation[-8:]} in its log, or give it to whoever looks after Maint.",
     )
+
+
+def _open(command: Command) -> bool:
+    """Whether its word is granted for no target: it asks for another right, or for none."""
+    return command.everyone or command.by_runbook
 
 
 class Dispatcher:
@@ -104,6 +111,8 @@ class Dispatcher:
 
     def _understand(self, request: Request) -> tuple[str, Admission]:
         commands = self._services.commands
+        if len(request.text) > LONGEST:
+            raise UsageError(f"That is longer than {LONGEST} characters, so nothing of it was done.")
         words = split_words(request.text) or ("help",)
         command = commands.get(words[0].casefold())
         if command is None:
@@ -115,7 +124,7 @@ class Dispatcher:
         self._allow(request, command)
         admission = Admission(request, command, words[1:])
         for target in self._named_targets(request, admission):
-            if not command.everyone and not request.access.may_touch(command.word, target.environment):
+            if not _open(command) and not request.access.may_touch(command.word, target.environment):
                 raise Refused(
                     f"{request.actor.name} may not use {command.word} on {target.environment} "
                     f"({target.name}) here."
@@ -131,14 +140,19 @@ class Dispatcher:
             seen = {
                 name: target
                 for name, target in self._services.targets.items()
-                if command.everyone or request.access.may_touch(command.word, target.environment)
+                if _open(command) or request.access.may_touch(command.word, target.environment)
             }
             command.named_targets(words, replace(self._services, targets=seen))
             raise
 
     def _allow(self, request: Request, command: Command) -> None:
-        if command.everyone or request.access.may_use(command.word):
+        if may_use(request.access, command):
             return
+        if command.by_runbook:
+            raise Refused(
+                f"You ({request.actor.id}) have no grant for any runbook here. {request.program} whoami "
+                "shows what you may do, and from where; who looks after maint.yaml can grant it."
+            )
         if request.access.may_use_elsewhere(command.word):
             raise Refused(
                 f"You may use {command.word}, but not from this channel. "
@@ -161,6 +175,13 @@ class Dispatcher:
                 self._services,
                 lambda unfinished: progress(scrubbed(unfinished, self._scrub)),
             )
+        except FormNeeded as error:
+            outcome = Outcome.INVALID
+            reply = replace(message("Some parameters are missing or wrong", str(error)), form=error.form)
+        except UsageError as error:
+            outcome, reply = Outcome.INVALID, message("That does not fit", str(error))
+        except Refused as error:
+            outcome, reply = Outcome.DENIED, message("Not allowed", str(error))
         except MaintError as error:
             outcome = Outcome.FAILED
             reply = message("That did not work", str(error))
@@ -188,10 +209,26 @@ class Dispatcher:
             actor_name=request.actor.name,
             team=request.actor.team,
             action=action,
-            object=self._scrub(request.text),
+            object=self._without_secrets(request),
             outcome=outcome,
             channel=request.place.id,
             channel_name=request.place.name,
             correlation=request.correlation,
             details={"note": self._scrub(note)} if note else {},
         )
+
+    def _without_secrets(self, request: Request) -> str:
+        """What was typed, fit for the audit log: without known secrets, and without those in its words."""
+        text = request.text
+        words = split_words(text)
+        command = self._services.commands.get(words[0].casefold()) if words else None
+        if command is not None and (hidden := command.hidden(words[1:], self._services)):
+            # Quotes and spaces may stand inside a value: put together again from the words that were read.
+            text = shlex.join(_without(word, hidden) for word in words)
+        return self._scrub(text)
+
+
+def _without(word: str, hidden: tuple[str, ...]) -> str:
+    for value in hidden:
+        word = word.replace(value, PLACEHOLDER)
+    return word

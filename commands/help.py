@@ -1,6 +1,6 @@
 """`/maint help [command]`: what can be typed here."""
 
-from commands.command import Command, Progress, Request, Services
+from commands.command import Command, Group, Progress, Request, Services, may_use
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.words import quoted
 from runbooks.errors import UsageError
@@ -18,6 +18,7 @@ class Help(Command):
     examples = (("help", "every command that you may use"), ("help health", "all about one of them"))
     everyone = True
     instant = True
+    group = Group.ABOUT
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
         """None. Refuses the name of a command that there is not, with the nearest one."""
@@ -33,15 +34,13 @@ class Help(Command):
         """The list, or the one command."""
         if words:
             return _explain(request, services.commands[words[0].casefold()])
-        usable = [
-            command
-            for command in services.commands.values()
-            if command.everyone or request.access.may_use(command.word)
-        ]
-        elements: list[Element] = [
-            Paragraph((code(f"{request.program} {_line(command)}"), Span(f"  {command.summary}")))
-            for command in usable
-        ]
+        usable = [command for command in services.commands.values() if may_use(request.access, command)]
+        elements: list[Element] = []
+        for group in Group:
+            members = [command for command in usable if command.group is group]
+            if members:
+                elements.append(Paragraph((strong(group.value),)))
+                elements += [_brief(request, command) for command in members]
         hidden = len(services.commands) - len(usable)
         if hidden:
             more = "1 more command needs" if hidden == 1 else f"{hidden} more commands need"
@@ -56,6 +55,10 @@ class Help(Command):
         )
 
 
+def _brief(request: Request, command: Command) -> Paragraph:
+    return Paragraph((code(f"{request.program} {_line(command)}"), Span(f"  {command.summary}")))
+
+
 def _line(command: Command) -> str:
     return f"{command.word} {command.usage}".strip()
 
@@ -66,8 +69,10 @@ def _explain(request: Request, command: Command) -> Reply:
         Paragraph((code(f"{program} {typed}"), Span(f"  {effect}"))) for typed, effect in command.examples
     ]
     grant = "In Slack it needs a grant in maint.yaml."
+    if command.by_runbook:
+        grant = "In Slack it needs a grant of the runbook in maint.yaml."
     if command.everyone:
-        grant = "Everybody in the workspace may use it."
+        grant = "Everybody in the workspace may type it; what it is used on may still be refused."
     return Reply(
         title=f"{program} {command.word}",
         fallback=f"{program} {_line(command)}: {command.summary}",

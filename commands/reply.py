@@ -185,6 +185,7 @@ class RunForm:
     runbook: str
     given: Mapping[str, str]
     faults: Mapping[str, str] = field(default_factory=dict)
+    word: str = "run"  # or `plan`: what is done with them
 
 
 Element = Rows | Paragraph | Note | Listing | Alarm | Fields | Lines | Buttons
@@ -203,6 +204,7 @@ class Reply:
     done: bool = True  # False while more is to come
     form: RunForm | None = None  # where forms can be shown, this one is, in place of the reply
     data: object = field(default=None, compare=False)  # the same for machines: `--json`
+    run: str = ""  # the run that was started: the terminal follows it
 
 
 def scrubbed(value: T, scrub: Callable[[str], str]) -> T:

@@ -1,6 +1,6 @@
 """`/maint whoami`: who Maint takes the asker for, and what they may do."""
 
-from commands.command import Command, Progress, Request, Services
+from commands.command import Actor, ActorKind, Command, Group, Progress, Request, Services
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from runbooks.access import Grant
 from runbooks.errors import UsageError
@@ -17,6 +17,7 @@ class WhoAmI(Command):
     examples = (("whoami", "your id, your roles, your grants"),)
     everyone = True
     instant = True
+    group = Group.ABOUT
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
         """None. Refuses words: it tells of nobody but the asker."""
@@ -33,6 +34,7 @@ class WhoAmI(Command):
         elements: list[Element] = [
             Paragraph((strong(actor.name), Span("  "), code(actor.id))),
             Paragraph(f"Roles: {roles}"),
+            *_acting(actor),
             *(Paragraph(_grant_line(grant)) for grant in access.grants),
         ]
         if not access.grants:
@@ -43,11 +45,22 @@ class WhoAmI(Command):
             elements=tuple(elements),
             data={
                 "id": actor.id,
+                "acts_as": actor.acts_as,
                 "name": actor.name,
                 "roles": sorted(access.roles),
                 "grants": [grant.model_dump() for grant in access.grants],
             },
         )
+
+
+def _acting(actor: Actor) -> tuple[Paragraph, ...]:
+    """Who somebody at the terminal is in Slack."""
+    if actor.kind is ActorKind.SLACK:
+        return ()
+    if actor.acts_as:
+        return (Paragraph(f"In Slack: {actor.acts_as}, who approves from here as from there."),)
+    missing = f"In Slack: nobody. To approve from here, put `logins: {{{actor.id}: U…}}` into maint.yaml."
+    return (Paragraph(missing),)
 
 
 def _grant_line(grant: Grant) -> str:

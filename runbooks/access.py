@@ -1,6 +1,7 @@
 """Who may do what: roles and grants in maint.yaml. Nothing is granted to nobody."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated
@@ -13,6 +14,8 @@ from runbooks.spec.model import Spec
 DIRECT = "direct"
 #: Whoever runs `maint` at the terminal can already read its settings and its database.
 TERMINAL = "terminal"
+#: Approving alone what others should approve. Only a grant that says this very word gives it: no `*` does.
+BREAK_GLASS = "break-glass"
 
 
 _MEMBER = re.compile(r"[UWS][A-Z0-9]+|@[\w.-]+|[^\s@]+@[^\s@]+")
@@ -70,6 +73,7 @@ class Access:
     def __init__(self, roles: frozenset[str], grants: tuple[Grant, ...], place: Place) -> None:
         self.roles = roles
         self._place = place
+        self._all = grants
         self._grants = tuple(grant for grant in grants if grant.role in roles)
 
     @property
@@ -97,8 +101,41 @@ class Access:
             for grant in self._grants
         )
 
+    def may_run(self, runbook: str, environments: Iterable[str]) -> bool:
+        """Whether one grant allows the runbook here, on targets of all these environments."""
+        needed = tuple(environments)
+        return any(
+            all(_allows(grant.environments, environment) for environment in needed)
+            for grant in self._running(runbook)
+            if _allows_place(grant.channels, self._place)
+        )
 
-def terminal_access() -> Access:
-    """Everything: the terminal's user holds the settings and the database anyway."""
+    def may_run_somewhere(self, runbook: str) -> bool:
+        """Whether the runbook is granted here, on targets of at least one environment."""
+        return any(_allows_place(grant.channels, self._place) for grant in self._running(runbook))
+
+    def may_run_elsewhere(self, runbook: str) -> bool:
+        """Whether the runbook is granted in some channel."""
+        return any(self._running(runbook))
+
+    @property
+    def may_run_any(self) -> bool:
+        """Whether some runbook is granted here."""
+        return any(grant.runbooks and _allows_place(grant.channels, self._place) for grant in self._grants)
+
+    def _running(self, runbook: str) -> Iterable[Grant]:
+        return (grant for grant in self._grants if _allows(grant.runbooks, runbook))
+
+    def roles_granted(self, word: str) -> frozenset[str]:
+        """The roles that are granted this very word here, whoever has them; `*` does not count."""
+        return frozenset(
+            grant.role
+            for grant in self._all
+            if word in grant.commands and _allows_place(grant.channels, self._place)
+        )
+
+
+def terminal_access(grants: tuple[Grant, ...] = ()) -> Access:
+    """Everything: the terminal's user holds the settings and the database anyway. `grants`: maint.yaml's."""
     everything = Grant(role=TERMINAL, commands=("*",), runbooks=("*",))
-    return Access(frozenset({TERMINAL}), (everything,), Place(id=TERMINAL))
+    return Access(frozenset({TERMINAL}), (everything, *grants), Place(id=TERMINAL))

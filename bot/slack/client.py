@@ -70,10 +70,11 @@ class _ServerErrors(AsyncServerErrorRetryHandler):
         )
 
 
-def _handlers() -> list[AsyncRetryHandler]:
+def _handlers(*, wait_when_limited: bool = True) -> list[AsyncRetryHandler]:
+    patient = [AsyncRateLimitErrorRetryHandler(max_retry_count=ATTEMPTS)] if wait_when_limited else []
     return [
         _ConnectionErrors(max_retry_count=ATTEMPTS),
-        AsyncRateLimitErrorRetryHandler(max_retry_count=ATTEMPTS),
+        *patient,
         _ServerErrors(max_retry_count=ATTEMPTS),
     ]
 
@@ -109,6 +110,13 @@ class SlackClient:
         self._own_host = urlsplit(api_url).netloc
         self.web = AsyncWebClient(
             token=token, base_url=api_url, session=self._session, retry_handlers=_handlers()
+        )
+        #: For who shares a budget with other replicas: it hears of a limit at once, and tells them all.
+        self.unpaced = AsyncWebClient(
+            token=token,
+            base_url=api_url,
+            session=self._session,
+            retry_handlers=_handlers(wait_when_limited=False),
         )
 
     async def __aenter__(self) -> "SlackClient":

@@ -10,6 +10,7 @@ import hashlib
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from bot.slack.people import People
 from bot.slack.publisher import Card, Destination, Publisher
 from bot.slack.throttle import Throttle
-from commands.command import Actor, ActorKind, Request
+from commands.command import Actor, ActorKind, Holds, Request, holds_nothing
 from commands.dispatch import Admission, Dispatcher, crashed, message
 from commands.reply import Reply
 from runbooks.access import Access, Grant, Place
@@ -173,9 +174,11 @@ class Gateway:
         name = str(body.get("user_name") or user)
         place = self._place(body)
         access, refusal = NOBODY, ""
+        holds: Holds = holds_nothing
         try:
             person = await self._people.identify(user, team)
             name = person.name
+            holds = partial(self._people.holds, person)
             access = Access(await self._people.roles_of(person), self._grants, place)
         except Refused as error:
             refusal = str(error)
@@ -184,6 +187,7 @@ class Gateway:
             place=place,
             access=access,
             correlation=envelope.correlation,
+            holds=holds,
             # Slack sends & < > as entities; as text they are themselves.
             text=html.unescape(str(body.get("text") or "")),
         )

@@ -1,12 +1,14 @@
 """Who somebody is in Slack, and which roles they have at this moment. In doubt: nobody, with no role."""
 
 import asyncio
+import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import aiohttp
+from pydantic import ValidationError
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -92,6 +94,38 @@ class People:
             if await self._holds(person, role):
                 held.add(name)
         return frozenset(held)
+
+    async def holds(self, person: Person, entries: Iterable[str]) -> frozenset[str]:
+        """Those of the entries that the person is, or belongs to, now: roles, `U…`, `S…`, `@handle`, e-mail.
+
+        Raises Refused when none is known to be held, and one could not be asked about.
+        """
+        held, doubt = set(), None
+        for entry in entries:
+            try:
+                if await self._holds(person, self._roles.get(entry) or Role(members=(entry,))):
+                    held.add(entry)
+            except ValidationError:
+                continue  # a role that maint.yaml does not know any more
+            except Refused as error:
+                doubt = error
+        if doubt and not held:
+            raise doubt
+        return frozenset(held)
+
+    async def called(self, entry: str) -> tuple[str, ...]:
+        """The ids of the people and usergroups that a mention of that entry calls; none if nobody knows."""
+        members = self._roles[entry].members if entry in self._roles else (entry,)
+        found: list[str] = []
+        for member in members:
+            if member.startswith("@"):
+                try:
+                    found.append((await self._handles.get(""))[member[1:]])
+                except (KeyError, SlackApiError, aiohttp.ClientError, TimeoutError):
+                    continue
+            elif re.fullmatch(r"[UWS][A-Z0-9]+", member):
+                found.append(member)
+        return tuple(found)
 
     async def _holds(self, person: Person, role: Role) -> bool:
         # People first: a group is only asked for when the answer still depends on it.

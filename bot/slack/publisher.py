@@ -2,7 +2,8 @@
 
 A post whose answer was lost may have arrived, so it is looked for before it is sent again. Edits are
 coalesced: the latest reply wins, at most one a second for each card, and all cards together stay below
-Slack's 50 edits a minute (tier 3), of which some are kept back for final cards.
+Slack's 50 edits a minute (tier 3), of which some are kept back for final cards. The cards of runs are the
+business of board.py.
 """
 
 import asyncio
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from bot.slack.client import SlackClient, error_code, http_status
+from bot.slack.client import SlackClient
+from bot.slack.pace import FINAL, TICK, Edits
 from bot.slack.render import LISTING_LENGTH, blocks, clean, fallback, listing_blocks
-from bot.slack.throttle import Bucket
+from bot.slack.trouble import CONNECTION_ERRORS, Gone, NoEntry, as_slack_error, is_doubtful
 from commands.reply import Listing, Note, Reply
 from runbooks.errors import MaintError, RecordsError, SlackError
 from runbooks.records.cards import Card as CardRecord
@@ -36,24 +37,10 @@ class CardRecords(Protocol):
 
 #: Seconds between two edits of one card.
 EDIT_INTERVAL = 1.0
-#: Tokens that unfinished cards leave to finished ones.
-KEPT_FOR_FINAL = 10
 #: Seconds before a lost post is looked for: it may still be on its way.
 DOUBT_PAUSE = 1.0
 POST_ATTEMPTS = 3
 METADATA = "maint_card"
-
-#: Slack's words for "the bot cannot post there": the answer goes privately to the person instead.
-_NO_ENTRY = {
-    "not_in_channel", "channel_not_found", "is_archived", "restricted_action", "cannot_reply_to_message",
-    "restricted_action_read_only_channel", "restricted_action_thread_only_channel", "no_permission",
-}  # fmt: skip
-#: Slack's words for "that message is not there any more".
-_GONE = {"message_not_found", "cant_update_message", "thread_not_found"}
-#: Errors of Slack's own after which nobody knows whether the call took effect.
-_DOUBTFUL = {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
-
-CONNECTION_ERRORS = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,21 +49,6 @@ class Destination:
 
     channel: str
     response_url: str
-
-
-class NoEntry(SlackError):
-    """The bot cannot post in that channel."""
-
-
-class Gone(SlackError):
-    """The card was deleted."""
-
-
-def _is_doubtful(error: Exception) -> bool:
-    """Whether the call may have taken effect although it failed."""
-    if isinstance(error, SlackApiError):
-        return http_status(error) >= 500 or error_code(error) in _DOUBTFUL
-    return not isinstance(error, aiohttp.ClientConnectorError)
 
 
 @dataclass(frozen=True)
@@ -98,12 +70,13 @@ class Publisher:
         self,
         slack: SlackClient,
         records: CardRecords,
+        edits: Edits,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._slack = slack
         self._records = records
         self._sleep = sleep
-        self._edits = Bucket(size=25, per_second=45 / 60)
+        self._edits = edits
 
     def card(self, destination: Destination, card_id: str) -> "Card":
         """A card that is not posted before it is shown."""
@@ -167,8 +140,8 @@ class Publisher:
                 )
                 return str(response["ts"])
             except (SlackApiError, *CONNECTION_ERRORS) as error:
-                if not _is_doubtful(error):
-                    raise _as_slack_error(error) from error
+                if not is_doubtful(error):
+                    raise as_slack_error(error) from error
                 log.warning("slack.post.in_doubt", card=card.id, attempt=attempt, error=type(error).__name__)
             await self._sleep(DOUBT_PAUSE * attempt)
             if found := await self._find(card):
@@ -185,7 +158,7 @@ class Publisher:
             )
             messages = [message async for page in history for message in page["messages"]]
         except (SlackApiError, *CONNECTION_ERRORS) as error:
-            if isinstance(known := _as_slack_error(error), NoEntry):
+            if isinstance(known := as_slack_error(error), NoEntry):
                 raise known from error
             raise SlackError("Nobody can tell whether the card arrived, so it is not sent again.") from error
         for message in messages:
@@ -197,10 +170,10 @@ class Publisher:
 
     async def edit(self, channel: str, ts: str, reply: Reply, card_id: str) -> bool:
         """Draws the card anew. An unfinished one only if edits are to spare: False says it was not drawn."""
-        while not self._edits.take(keep=0 if reply.done else KEPT_FOR_FINAL):
+        while wait := await self._edits.take(FINAL if reply.done else TICK):
             if not reply.done:
                 return False
-            await self._sleep(self._edits.wait())
+            await self._sleep(wait)
         try:
             await self._slack.web.chat_update(
                 channel=channel,
@@ -210,7 +183,7 @@ class Publisher:
                 metadata=_metadata(card_id, reply),
             )
         except (SlackApiError, *CONNECTION_ERRORS) as error:
-            raise _as_slack_error(error) from error
+            raise as_slack_error(error) from error
         return True
 
     async def add_details(self, channel: str, ts: str, details: tuple[Listing, ...]) -> None:
@@ -235,18 +208,7 @@ class Publisher:
                         content=clean(listing.text),
                     )
             except (SlackClientError, *CONNECTION_ERRORS) as error:
-                raise _as_slack_error(error) from error  # a refused upload is no SlackApiError
-
-
-def _as_slack_error(error: Exception) -> SlackError:
-    if isinstance(error, SlackApiError):
-        code = error_code(error)
-        if code in _NO_ENTRY:
-            return NoEntry("Maint is not in that channel.")
-        if code in _GONE:
-            return Gone("The card was deleted.")
-        return SlackError(f"Slack refused: {code}" if code else f"Slack answered {http_status(error)}.")
-    return SlackError(f"Slack could not be reached: {type(error).__name__}")
+                raise as_slack_error(error) from error  # a refused upload is no SlackApiError
 
 
 class Card:

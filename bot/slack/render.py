@@ -119,12 +119,17 @@ def blocks(reply: Reply) -> list[Block]:
         "type": "header",
         "text": {"type": "plain_text", "text": _header(reply), "emoji": False},
     }
-    drawn: list[Block] = [header]
-    measured = list(_elements(reply.elements))
+    return [header, *blocks_of(reply.elements, taken=_length(header) + BLOCK_COST, more=bool(reply.details))]
+
+
+def blocks_of(elements: Iterable[Element], taken: int = 0, *, more: bool = False) -> list[Block]:
+    """The elements of a message of which so many characters are taken. `more`: a thread has all of it."""
+    drawn: list[Block] = []
+    measured = list(_elements(elements))
     # What people have to see or to press is there however long the rest is.
     kept = [length for _, length, keep in measured if keep]
-    room = MESSAGE_LENGTH - sum(_length(block) + BLOCK_COST for block in drawn) - sum(kept)
-    places = MOST_BLOCKS - len(drawn) - len(kept)
+    room = MESSAGE_LENGTH - taken - sum(kept)
+    places = MOST_BLOCKS - 1 - len(kept)
     left_out = 0
     for block, length, keep in measured:
         if keep:
@@ -135,9 +140,19 @@ def blocks(reply: Reply) -> list[Block]:
         else:
             left_out += 1
     if left_out:
-        where = " The thread has everything." if reply.details else ""
+        where = " The thread has everything." if more else ""
         drawn.append(_context(f"… and {left_out} more that did not fit.{where}"))
     return drawn
+
+
+def mention(ids: Iterable[str], name: str) -> Block:
+    """Calls those people and usergroups; names who is meant where Slack knows nobody."""
+    parts: list[Block] = []
+    for id_ in ids:
+        group = id_.startswith("S")
+        called = {"usergroup_id": id_} if group else {"user_id": id_}
+        parts += [{"type": "usergroup" if group else "user", **called}, _text(" ")]
+    return _rich(parts or [_text(shorten(clean(name), BUTTON_LENGTH) or " ", {"bold": True})])
 
 
 def listing_blocks(listing: Listing) -> list[Block]:

@@ -47,6 +47,10 @@ class BoardRecords:
         """Has a card drawn again."""
         await self._records.write(lambda connection: cards.doubt(connection, card_id))
 
+    async def doubt_gates(self, run: str) -> None:
+        """Has the cards of the run's gates drawn again."""
+        await self._records.write(lambda connection: cards.doubt_gates(connection, run))
+
     async def standing_cards(self) -> tuple[Card, ...]:
         """The cards that should show their run as it is."""
         return await self._records.read(cards.standing)

@@ -200,6 +200,12 @@ def doubt(connection: Connection, card_id: str) -> None:
     connection.execute(update(cards).where(cards.c.id == card_id).values(drawn=UNKNOWN, finished_at=None))
 
 
+def doubt_gates(connection: Connection, run: str) -> None:
+    """The run's card has a place now, to which the cards of its gates lead: they are drawn again."""
+    gates = (cards.c.correlation == run) & (cards.c.kind == GATE)
+    connection.execute(update(cards).where(gates, cards.c.finished_at.is_(None)).values(drawn=UNKNOWN))
+
+
 def standing(connection: Connection) -> tuple[Card, ...]:
     """The cards of runs that are not over, and of their gates, that stand somewhere; oldest first."""
     query = (

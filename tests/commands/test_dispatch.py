@@ -15,6 +15,7 @@ from runbooks.errors import StepError
 from runbooks.records.records import Records
 from runbooks.scrub import Scrubber
 from runbooks.targets import TargetBase
+from tests.commands.world import Engine
 
 OPS = Place(id="C1", name="ops", aliases=frozenset({"ops"}))
 
@@ -63,7 +64,11 @@ def act() -> Scripted:
 def dispatcher(records: Records, act: Scripted) -> Dispatcher:
     scrub = Scrubber(["p4ssw0rd"])
     services = Services(
-        targets={}, runbooks={}, checks=CheckRunner({}, records, scrub, Limits()), commands={"act": act}
+        targets={},
+        runbooks={},
+        checks=CheckRunner({}, records, scrub, Limits()),
+        commands={"act": act},
+        runs=Engine(),
     )
     return Dispatcher(services, records, scrub)
 

@@ -17,7 +17,7 @@ from runbooks.records.database import open_database
 from runbooks.records.person import Person
 from runbooks.records.run_tables import runs
 from runbooks.records.runs import AskRow, RunView, view
-from tests.records.ask_rows import NOON, REQUESTER, add_ask, add_run, gate_spec
+from tests.records.run_rows import NOON, REQUESTER, add_ask, add_run, gate_spec
 
 ANN = Person(kind="slack", id="U2", name="Ann")
 BEN = Person(kind="terminal", id="ben", name="Ben")

@@ -15,7 +15,7 @@ from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.person import Person
 from runbooks.records.runs import AskRow
-from tests.records.ask_rows import NOON, REQUESTER, add_ask, add_run, gate_spec
+from tests.records.run_rows import NOON, REQUESTER, add_ask, add_run, gate_spec
 
 #: Who is what. Rita asked for the run.
 ROLES = {

@@ -14,7 +14,7 @@ from runbooks.records.database import open_database
 from runbooks.records.person import Person
 from runbooks.records.runs import VoteRow, run_row
 from runbooks.scrub import Scrubber
-from tests.records.ask_rows import NOON, add_ask, add_run, gate_spec
+from tests.records.run_rows import NOON, add_ask, add_run, gate_spec
 from tests.records.conftest import plan_of
 
 ANN = Person(kind="slack", id="U2", name="Ann")

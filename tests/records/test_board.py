@@ -15,7 +15,7 @@ from runbooks.records.cards import Card, Claim
 from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.outbox import Batch
-from tests.records.run_rows import NOW, add_run
+from tests.records.card_rows import NOW, add_run
 
 PLENTY = Budget("plenty", 1000, 1000)
 SECOND = timedelta(seconds=1)

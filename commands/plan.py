@@ -1,0 +1,175 @@
+"""`/maint plan RUNBOOK key=value …`: what would happen, without touching anything."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from commands.command import Command, Group, Progress, Request, Services
+from commands.given import FormNeeded, parse_given, secrets_in
+from commands.reply import Element, Listing, Note, Paragraph, Reply, Span, code, strong
+from commands.rights import check_plan, find_runbook, short
+from commands.times import ago, clock
+from commands.words import counted
+from runbooks.errors import UsageError
+from runbooks.records.runs import LockRow
+from runbooks.spec.params import ParamFaults
+from runbooks.spec.plan import Plan as Planned
+from runbooks.spec.planned import PlannedStep
+from runbooks.spec.runbook import Runbook
+from runbooks.targets import TargetBase
+
+#: Lines of a step on the card; all of them are in the details.
+MOST_LINES = 4
+
+
+class Plan(Command):
+    """Shows a runbook with everything filled in."""
+
+    word = "plan"
+    summary = "What a runbook would do; nothing is touched"
+    usage = "RUNBOOK [key=value …]"
+    about = (
+        "Shows every step with its values filled in: targets, commands, gates, risk, the locks that it would "
+        "take and who holds them now, what a rollback would do, and the digest of all that, which is what "
+        "people approve. Nothing is touched, and nothing is started."
+    )
+    examples = (
+        ("plan deploy-rollout version=1.2.3", "what that rollout would do"),
+        ('plan restart-service host=web-1 note="two words"', "a value with spaces stands in quotes"),
+    )
+    everyone = False
+    instant = False
+    by_runbook = True
+    group = Group.RUN
+
+    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
+        """None: which targets it is about is known when the plan is made."""
+        return ()
+
+    def hidden(self, words: tuple[str, ...], services: Services) -> tuple[str, ...]:
+        """The values of secret parameters."""
+        return secrets_in(words[1:], services.runbooks.get(words[0].casefold()) if words else None)
+
+    async def answer(
+        self, request: Request, words: tuple[str, ...], services: Services, progress: Progress
+    ) -> Reply:
+        """The plan."""
+        runbook, given = understood(request, words, services, self.word)
+        plan = await allowed_plan(request, services, runbook, given, self.word)
+        locks = await services.runs.locks()
+        return drawn(plan, locks, await services.runs.paused(), services.now())
+
+
+def understood(
+    request: Request, words: tuple[str, ...], services: Services, word: str
+) -> tuple[Runbook, dict[str, str]]:
+    """The runbook and the values that were typed. Raises UsageError, or Refused when it is not granted."""
+    if not words:
+        program = request.program
+        raise UsageError(
+            f"{program} {word} RUNBOOK key=value …  ({program} runbooks lists what you may run.)"
+        )
+    runbook = find_runbook(request, services, words[0])
+    return runbook, parse_given(words[1:])
+
+
+async def allowed_plan(
+    request: Request, services: Services, runbook: Runbook, given: Mapping[str, str], word: str
+) -> Planned:
+    """The plan with those values. Raises FormNeeded, and Refused when the person may not run it."""
+    try:
+        plan = await services.runs.plan(runbook.name, given, request.by)
+    except ParamFaults as error:
+        raise FormNeeded(request.program, word, runbook, given, error.faults) from error
+    check_plan(request, services, runbook.name, plan.as_json())
+    return plan
+
+
+def drawn(plan: Planned, locks: Sequence[LockRow], paused: str, now: datetime) -> Reply:
+    """The plan as people read it."""
+    elements: list[Element] = []
+    if plan.params:
+        elements.append(Paragraph("  ".join(f"{name}={value}" for name, value in plan.params.items())))
+    elements += [Paragraph(_brief(step)) for step in plan.steps]
+    elements.append(Paragraph((strong("Locks: "), Span(_locks(plan, locks, now)))))
+    undo = "; ".join(_undone(plan)) or "nothing: no step says how it is undone"
+    elements.append(Paragraph((strong("A rollback would do: "), Span(undo))))
+    elements += [Note(f"Careful: {warning}") for warning in plan.warnings]
+    if paused:
+        elements.append(Note(f"Everything is stopped ({paused}): a run would wait."))
+    elements.append(Note(f"Nothing was touched.  ·  digest {plan.digest[:12]}"))
+    return Reply(
+        title=f"Plan: {plan.title}",
+        fallback=f"Plan of {plan.title}: {counted(len(plan.steps), 'step')}, digest {plan.digest[:12]}",
+        elements=tuple(elements),
+        details=(Listing("plan.txt", in_full(plan)),),
+        data={"plan": plan.as_json(), "digest": plan.digest, "locks_held": _held(plan, locks)},
+    )
+
+
+def _brief(step: PlannedStep) -> tuple[Span, ...]:
+    facts = ", ".join(
+        fact for fact in (step.kind, step.target, f"risk {step.risk}" if step.risk else "") if fact
+    )
+    pieces = [strong(step.title), Span(f"  {facts}")]
+    if step.gate:
+        pieces.append(Span(f"\n  {step.gate}"))
+    if step.when:
+        pieces.append(Span(f"\n  only when {step.when}"))
+    # A gate's lines are what it says already.
+    lines = () if step.gate == "; ".join(step.lines) else step.lines
+    for line in lines[:MOST_LINES]:
+        pieces += [Span("\n  "), code(line)]
+    if len(lines) > MOST_LINES:
+        pieces.append(Span(f"\n  and {len(lines) - MOST_LINES} more lines, in the details"))
+    if step.unresolved:
+        pieces.append(Span(f"\n  known only later: {', '.join(step.unresolved)}"))
+    return tuple(pieces)
+
+
+def _locks(plan: Planned, locks: Sequence[LockRow], now: datetime) -> str:
+    if not plan.locks:
+        return "none"
+    held = {lock.target: lock for lock in locks}
+    return "; ".join(
+        f"{name}, {holder(held[name], now)}" if name in held else f"{name}, free" for name in plan.locks
+    )
+
+
+def holder(lock: LockRow, now: datetime) -> str:
+    """`held by run 3f9kq2ab since 09:12 UTC (12 min ago): rollout of 1.2.3`."""
+    why = f": {lock.reason}" if lock.reason else ""
+    return f"held by run {short(lock.run)} since {clock(lock.since, now)} ({ago(lock.since, now)}){why}"
+
+
+def _held(plan: Planned, locks: Sequence[LockRow]) -> list[dict[str, str]]:
+    return [
+        {"target": lock.target, "run": lock.run, "since": lock.since.isoformat(), "reason": lock.reason}
+        for lock in locks
+        if lock.target in plan.locks
+    ]
+
+
+def _undone(plan: Planned) -> Iterable[str]:
+    for step in plan.rollback:
+        yield f"{step.title} ({', '.join(step.lines) or step.kind})"
+
+
+def in_full(plan: Planned) -> str:
+    """Every step with every line."""
+    parts = [_in_full(step) for step in plan.steps]
+    if plan.rollback:
+        parts += ["Rollback", *(_in_full(step) for step in plan.rollback)]
+    return "\n\n".join([*parts, f"digest {plan.digest}"])
+
+
+def _in_full(step: PlannedStep) -> str:
+    repeat = "may be repeated" if step.repeatable else "is not repeated by itself"
+    lines = [f"{step.path}  {step.title}  [{step.kind}]"]
+    facts = {"target": step.target, "risk": step.risk, "gate": step.gate, "only when": step.when}
+    lines += [f"  {name}: {value}" for name, value in facts.items() if value]
+    lines.append(f"  after a crash: {repeat}")
+    lines += [f"  {line}" for line in step.lines]
+    lines += [f"  to undo: {line}" for line in step.undo]
+    if step.unresolved:
+        lines.append(f"  known only later: {', '.join(step.unresolved)}")
+    return "\n".join(lines)
