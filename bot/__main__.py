@@ -178,7 +178,7 @@ def _at_terminal(command: Command) -> click.Command:
     @click.option("--verbose", "-v", is_flag=True, help="Print the details too.")
     @click.pass_obj
     def run(config: Path, words: tuple[str, ...], as_json: bool, verbose: bool, detach: bool = False) -> None:
-        from bot.app import run_at_terminal
+        from bot.at_terminal import run_at_terminal
 
         sys.exit(
             asyncio.run(

@@ -1,28 +1,21 @@
 """The composition root: settings in, a working Maint out; started and stopped in order."""
 
 import asyncio
-import os
-import pwd
-import shlex
 import signal
-import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
 
 import structlog
-from rich.console import Console
 
-from bot import terminal
-from bot.follow import EXIT_LEFT, exit_code, follow
+from bot import __version__
+from bot.core import open_core
 from bot.http import HttpServer, make_http
-from bot.logins import Login
 from bot.logs import set_up_logs
 from bot.settings import Loaded, SlackCredentials, load_settings, slack_credentials
 from bot.slack.app import Bot, make_app, who_are_we
+from bot.slack.board import Board
 from bot.slack.client import SlackClient
 from bot.slack.connection import SocketConnections
 from bot.slack.gateway import INTERRUPTED, Gateway
@@ -31,157 +24,26 @@ from bot.slack.people import People
 from bot.slack.publisher import Publisher
 from bot.slack.requests import slack_route
 from bot.slack.throttle import Throttle
-from commands import COMMANDS
-from commands.command import Actor, ActorKind, Request, Services
-from commands.dispatch import Admission, Dispatcher
-from commands.reply import Note, Reply, scrubbed
-from commands.rights import short
-from commands.run_detail import in_full
-from commands.runs_facade import Runs
-from runbooks.access import TERMINAL, Place, terminal_access
-from runbooks.engine.checks import CheckRunner, Limits
-from runbooks.errors import MaintError, RecordsError, UsageError
-from runbooks.ids import new_id
+from runbooks.engine.crew import Crew
+from runbooks.errors import MaintError, RecordsError
 from runbooks.records.board import BoardRecords
 from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
-from runbooks.records.runs import RunState
-from runbooks.status import EXIT_CODES, Status
 
 log = structlog.get_logger()
 
 #: Seconds that requests under way get after SIGTERM; Docker kills after 10.
 DRAIN = 7.0
+#: Seconds that cards which are being drawn get.
+LAST_DRAWING = 2.0
 #: Seconds between two rounds of removing what is old.
 TIDY_INTERVAL = 600.0
 #: Seconds that the database has to answer /readyz; who asks waits hardly longer.
 LONGEST_PROBE = 3.0
 #: No command works for that long: a card older than this that is not finished never will be.
 CARD_AGE = timedelta(minutes=30)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Core:
-    """What Slack and the terminal share."""
-
-    loaded: Loaded
-    records: Records
-    runs: Runs
-    dispatcher: Dispatcher
-
-
-class _NoRuns:
-    """Until the engine is put together here: says so, whatever is asked of it."""
-
-    def __getattr__(self, name: str) -> None:
-        raise UsageError("This Maint cannot carry runs yet.")
-
-
-def _no_runs() -> Runs:
-    return cast("Runs", _NoRuns())
-
-
-@asynccontextmanager
-async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
-    """Opens the database and puts the commands together."""
-    settings = loaded.settings
-    records = await Records.open(settings.database_url(), loaded.scrub)
-    try:
-        limits = Limits(total=settings.checks.concurrency, per_target=settings.checks.per_target)
-        services = Services(
-            targets=settings.targets,
-            runbooks=loaded.runbooks,
-            checks=CheckRunner(settings.targets, records, loaded.scrub, limits),
-            commands=COMMANDS,
-            runs=_no_runs(),
-            channels=settings.slack.channels,
-        )
-        dispatcher = Dispatcher(services, records, loaded.scrub)
-        yield Core(loaded=loaded, records=records, runs=services.runs, dispatcher=dispatcher)
-    finally:
-        await records.close()
-
-
-def login_name() -> str:
-    """Whose process this is: a name, or `uid 4242` where that user has none, as in many containers.
-
-    The system is asked: people approve under this name, and LOGNAME is whatever they set it to.
-    """
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
-
-
-async def run_at_terminal(
-    path: Path,
-    environ: Mapping[str, str],
-    words: tuple[str, ...],
-    *,
-    as_json: bool,
-    verbose: bool,
-    detach: bool = False,
-) -> int:
-    """Carries out one command for the person at the terminal, and follows the run that it started, unless
-    `detach`; returns the exit code."""
-    loaded = await asyncio.to_thread(load_settings, path, environ)
-    set_up_logs(loaded.scrub, "console", "warning")
-    user = login_name()
-    login = Login(f"{user}@{socket.gethostname()}", loaded.settings, environ)
-    actor = Actor(kind=ActorKind.TERMINAL, id=login.login, name=user, acts_as=login.user)
-    request = Request(
-        actor=actor,
-        place=Place(id=TERMINAL),
-        access=terminal_access(loaded.settings.grants),
-        correlation=new_id(),
-        text=shlex.join(words),
-        holds=login.holds,
-    )
-    structlog.contextvars.bind_contextvars(correlation=request.correlation)
-    console = Console(stderr=as_json)
-    async with open_core(loaded) as core:
-        admission = await core.dispatcher.admit(request)
-        if not isinstance(admission, Admission):
-            reply = admission
-            assert reply is not None
-            code = EXIT_CODES[Status.UNKNOWN]
-        else:
-            with terminal.live(console) as progress:
-                reply = await core.dispatcher.carry_out(admission, progress)
-            answered = Status.OK if reply.data is not None else Status.UNKNOWN
-            code = EXIT_CODES[reply.status or answered]
-            if reply.run and not detach:
-                done = RunState.ROLLED_BACK if words[0] == "rollback" else RunState.SUCCEEDED
-                reply, code = await _followed(core, console, reply, done)
-    if as_json:
-        terminal.print_json(reply)
-    else:
-        console.print(terminal.draw(reply))
-        if verbose:
-            console.print(terminal.draw_details(reply))
-    return code
-
-
-async def _followed(core: Core, console: Console, begun: Reply, done: RunState) -> tuple[Reply, int]:
-    """Shows the run until it is over, waits for people, or the person leaves; what to say then, and the
-    exit code."""
-    leave = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, leave.set)
-    try:
-        with terminal.live(console) as progress:
-            view = await follow(
-                core.runs, begun.run, lambda reply: progress(scrubbed(reply, core.loaded.scrub)), leave=leave
-            )
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-    if view is None:
-        left = Note(f"You left; the run goes on. maint runs {short(begun.run)} shows it.")
-        return replace(begun, elements=(*begun.elements, left)), EXIT_LEFT
-    reply = in_full("maint", view, await core.runs.journal(view.run.id), datetime.now(UTC))
-    return scrubbed(reply, core.loaded.scrub), exit_code(view, done)
 
 
 def migrate_database(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -262,9 +124,23 @@ class Server:
             )
         board_records = BoardRecords(core.records)
         publisher = Publisher(client, core.records, Edits(board_records))
+        people = People(client.web, frozenset({bot.team, *settings.slack.teams}), settings.roles)
+        board = Board(
+            client,
+            board_records,
+            called=people.called,
+            channels=settings.slack.channels,
+            scrub=self._loaded.scrub,
+        )
+        core.engine.on_change(board.nudge)
+        crew = Crew(core.engine, core.records, core.records.engine, version=__version__)
+        await crew.start()
+        stack.push_async_callback(crew.stop, DRAIN)
+        board.start()
+        stack.push_async_callback(board.stop, LAST_DRAWING)
         gateway = Gateway(
             dispatcher=core.dispatcher,
-            people=People(client.web, frozenset({bot.team, *settings.slack.teams}), settings.roles),
+            people=people,
             publisher=publisher,
             throttle=Throttle(settings.limits.commands_per_minute),
             grants=settings.grants,
@@ -275,7 +151,7 @@ class Server:
         gateway.listen(app)
         gateway.start()
         stack.push_async_callback(self._drain, gateway)
-        tidying = asyncio.create_task(self._tidy(core.records, publisher))
+        tidying = asyncio.create_task(self._tidy(core.records, publisher, crew))
         stack.callback(tidying.cancel)
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
@@ -319,7 +195,7 @@ class Server:
         if not await gateway.drain(DRAIN):
             log.warning("maint.drain.cut_off", seconds=DRAIN)
 
-    async def _tidy(self, records: Records, publisher: Publisher) -> None:
+    async def _tidy(self, records: Records, publisher: Publisher, crew: Crew) -> None:
         """Removes what is old, and mends cards that nobody works on any more."""
         # Nobody else works on a SQLite file; on PostgreSQL another replica may, on a young card.
         alone = self._loaded.settings.database_url().startswith("sqlite")
@@ -328,6 +204,7 @@ class Server:
             try:
                 await publisher.mend(datetime.now(UTC) - age, INTERRUPTED)
                 await records.prune()
+                await crew.tidy()
             except MaintError as error:
                 log.warning("maint.tidy.failed", error=str(error))
             except Exception:

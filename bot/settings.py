@@ -12,6 +12,7 @@ from bot.consistency import inconsistencies, unknown_channels
 from bot.credentials import SlackCredentials, slack_credentials, slack_secrets
 from commands import GRANTABLE
 from runbooks.access import Grant, Role
+from runbooks.engine.sealing import VARIABLE as KEY_VARIABLE
 from runbooks.errors import ConfigError, Fault
 from runbooks.scrub import Scrubber
 from runbooks.spec.library import SHIPPED, load_library
@@ -146,6 +147,7 @@ class Loaded:
     settings: Settings
     runbooks: Mapping[str, Runbook]
     scrub: Scrubber
+    secret_key: SecretStr = SecretStr("")  # encrypts the secret parameters of runs that wait
 
 
 def load_settings(
@@ -198,7 +200,10 @@ def load_settings(
         }
     )
     secrets = [*document.secrets, *slack_secrets(environ), *_secrets(settings)]
-    return Loaded(settings=settings, runbooks=runbooks, scrub=Scrubber(secrets))
+    key = environ.get(KEY_VARIABLE, "")
+    return Loaded(
+        settings=settings, runbooks=runbooks, scrub=Scrubber([*secrets, key]), secret_key=SecretStr(key)
+    )
 
 
 def _own_runbooks(document: Document, path: Path) -> Path | None:

@@ -20,11 +20,12 @@ from runbooks.engine.walk import new_row, nodes_of
 from runbooks.errors import Refused, UsageError
 from runbooks.ids import new_id
 from runbooks.nearest import nearest
-from runbooks.records import audit, cards, locks, run_changes
+from runbooks.records import asks, audit, cards, locks, run_changes
 from runbooks.records import runs as run_records
 from runbooks.records.audit import Event, Outcome
 from runbooks.records.person import Person
 from runbooks.records.runs import (
+    AskRow,
     EffectRow,
     LockRow,
     Phase,
@@ -239,6 +240,10 @@ class Engine:
     async def journal(self, run: str) -> tuple[EffectRow, ...]:
         """What a run did outside, oldest first."""
         return await self._database.read(partial(run_records.effect_rows, run=run))
+
+    async def open_asks(self, kinds: Iterable[str], limit: int = 50) -> tuple[AskRow, ...]:
+        """What people are asked at this moment, oldest first, over all runs."""
+        return await self._database.read(partial(asks.open_asks, kinds=tuple(kinds), limit=limit))
 
     async def locks(self) -> tuple[LockRow, ...]:
         """Every lock that is held."""

@@ -14,8 +14,8 @@ from runbooks.records.database import open_database
 from runbooks.records.person import Person
 from runbooks.records.runs import VoteRow, run_row
 from runbooks.scrub import Scrubber
-from tests.records.run_rows import NOON, add_ask, add_run, gate_spec
 from tests.records.conftest import plan_of
+from tests.records.run_rows import NOON, add_ask, add_run, gate_spec
 
 ANN = Person(kind="slack", id="U2", name="Ann")
 LATER = NOON + timedelta(minutes=5)

@@ -1,0 +1,140 @@
+"""Carries out one command for the person at the terminal, and the run that it starts."""
+
+import asyncio
+import os
+import pwd
+import shlex
+import signal
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from rich.console import Console
+
+from bot import __version__, terminal
+from bot.core import Core, open_core
+from bot.follow import EXIT_LEFT, exit_code, follow
+from bot.logins import Login
+from bot.logs import set_up_logs
+from bot.settings import load_settings
+from commands.command import Actor, ActorKind, Group, Request
+from commands.dispatch import Admission
+from commands.reply import Note, Reply, scrubbed
+from commands.rights import short
+from commands.run_detail import in_full
+from runbooks.access import TERMINAL, Place, terminal_access
+from runbooks.engine.carrier import Sender
+from runbooks.engine.crew import Crew
+from runbooks.ids import new_id
+from runbooks.records import replicas
+from runbooks.records.only_process import only_process
+from runbooks.records.runs import RunState
+from runbooks.status import EXIT_CODES, Status
+
+#: The commands that change runs: somebody has to carry on what they set going.
+_MOVING = frozenset({Group.RUN, Group.DECIDE, Group.EMERGENCY})
+#: Seconds that a run gets to come to rest when the person leaves.
+DRAIN = 7.0
+
+
+def login_name() -> str:
+    """Whose process this is: a name, or `uid 4242` where that user has none, as in many containers.
+
+    The system is asked: people approve under this name, and LOGNAME is whatever they set it to.
+    """
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+async def run_at_terminal(
+    path: Path,
+    environ: Mapping[str, str],
+    words: tuple[str, ...],
+    *,
+    as_json: bool,
+    verbose: bool,
+    detach: bool = False,
+) -> int:
+    """Carries out one command for the person at the terminal, and follows the run that it started, unless
+    `detach`; returns the exit code."""
+    loaded = await asyncio.to_thread(load_settings, path, environ)
+    set_up_logs(loaded.scrub, "console", "warning")
+    user = login_name()
+    login = Login(f"{user}@{socket.gethostname()}", loaded.settings, environ)
+    actor = Actor(kind=ActorKind.TERMINAL, id=login.login, name=user, acts_as=login.user)
+    request = Request(
+        actor=actor,
+        place=Place(id=TERMINAL),
+        access=terminal_access(loaded.settings.grants),
+        correlation=new_id(),
+        text=shlex.join(words),
+        holds=login.holds,
+    )
+    structlog.contextvars.bind_contextvars(correlation=request.correlation)
+    console = Console(stderr=as_json)
+    async with open_core(loaded) as core, AsyncExitStack() as stack:
+        admission = await core.dispatcher.admit(request)
+        if not isinstance(admission, Admission):
+            reply = admission
+            assert reply is not None
+            code = EXIT_CODES[Status.UNKNOWN]
+        else:
+            if admission.command.group in _MOVING:
+                await _connect(core, stack)
+            with terminal.live(console) as progress:
+                reply = await core.dispatcher.carry_out(admission, progress)
+            answered = Status.OK if reply.data is not None else Status.UNKNOWN
+            code = EXIT_CODES[reply.status or answered]
+            if reply.run and not detach:
+                done = RunState.ROLLED_BACK if words[0] == "rollback" else RunState.SUCCEEDED
+                reply, code = await _followed(core, console, reply, done)
+    if as_json:
+        terminal.print_json(reply)
+    else:
+        console.print(terminal.draw(reply))
+        if verbose:
+            console.print(terminal.draw_details(reply))
+    return code
+
+
+async def _connect(core: Core, stack: AsyncExitStack) -> None:
+    """Where no Maint is serving, this process carries on what the command sets going, while it lasts."""
+    if await core.records.read(replicas.alive):
+        sender = Sender(core.records.engine)
+        stack.callback(sender.close)
+        await sender.prepare()
+        core.engine.connect(sender)
+        return
+    stack.enter_context(only_process(core.loaded.settings.database_url()))
+    crew = Crew(core.engine, core.records, core.records.engine, version=__version__)
+    await crew.start()
+    stack.push_async_callback(crew.stop, DRAIN)
+
+
+async def _followed(core: Core, console: Console, begun: Reply, done: RunState) -> tuple[Reply, int]:
+    """Shows the run until it is over, waits for people, or the person leaves; what to say then, and the
+    exit code."""
+    leave = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, leave.set)
+    try:
+        with terminal.live(console) as progress:
+            view = await follow(
+                core.engine,
+                begun.run,
+                lambda reply: progress(scrubbed(reply, core.loaded.scrub)),
+                leave=leave,
+            )
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+    if view is None:
+        left = Note(f"You left; the run goes on. maint runs {short(begun.run)} shows it.")
+        return replace(begun, elements=(*begun.elements, left)), EXIT_LEFT
+    reply = in_full("maint", view, await core.engine.journal(view.run.id), datetime.now(UTC))
+    return scrubbed(reply, core.loaded.scrub), exit_code(view, done)

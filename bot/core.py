@@ -1,0 +1,56 @@
+"""What Slack and the terminal share: the records, the engine of runs, and the commands on top of them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bot.settings import Loaded
+from commands import COMMANDS
+from commands.command import Services
+from commands.dispatch import Dispatcher
+from runbooks.engine.checks import CheckRunner, Limits
+from runbooks.engine.engine import Engine
+from runbooks.engine.sealing import Sealer
+from runbooks.records.records import Records
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """Opened and closed together. The engine is connected to a queue by whoever needs one."""
+
+    loaded: Loaded
+    records: Records
+    engine: Engine
+    dispatcher: Dispatcher
+
+
+@asynccontextmanager
+async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
+    """Opens the database and puts the commands together. Raises RecordsError."""
+    settings = loaded.settings
+    records = await Records.open(settings.database_url(), loaded.scrub)
+    try:
+        limits = Limits(total=settings.checks.concurrency, per_target=settings.checks.per_target)
+        checks = CheckRunner(settings.targets, records, loaded.scrub, limits)
+        engine = Engine(
+            database=records,
+            runbooks=loaded.runbooks,
+            targets=settings.targets,
+            target_types={name: type(target) for name, target in settings.targets.items()},
+            channels=settings.slack.channels,
+            checks=checks,
+            scrub=loaded.scrub,
+            sealer=Sealer(loaded.secret_key.get_secret_value()),
+        )
+        services = Services(
+            targets=settings.targets,
+            runbooks=loaded.runbooks,
+            checks=checks,
+            commands=COMMANDS,
+            runs=engine,
+            channels=settings.slack.channels,
+        )
+        dispatcher = Dispatcher(services, records, loaded.scrub)
+        yield Core(loaded=loaded, records=records, engine=engine, dispatcher=dispatcher)
+    finally:
+        await records.close()
