@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -147,7 +147,9 @@ class Loaded:
     settings: Settings
     runbooks: Mapping[str, Runbook]
     scrub: Scrubber
-    secret_key: SecretStr = SecretStr("")  # encrypts the secret parameters of runs that wait
+    secret_key: SecretStr = field(
+        default_factory=lambda: SecretStr("")
+    )  # encrypts the secret parameters of runs that wait
 
 
 def load_settings(

@@ -77,7 +77,7 @@ async def allowed_plan(
 ) -> Planned:
     """The plan with those values. Raises FormNeeded, and Refused when the person may not run it."""
     try:
-        plan = await services.runs.plan(runbook.name, given, request.by)
+        plan = await services.runs.plan(runbook.name, given)
     except ParamFaults as error:
         raise FormNeeded(request.program, word, runbook, given, error.faults) from error
     check_plan(request, services, runbook.name, plan.as_json())

@@ -12,7 +12,7 @@ from runbooks.spec.plan import Plan
 class Runs(Protocol):
     """Starts runs, shows them, and takes decisions about them. Everything that it does it records."""
 
-    async def plan(self, runbook: str, params: Mapping[str, Any], by: Person) -> Plan: ...
+    async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan: ...
     async def start(
         self,
         runbook: str,

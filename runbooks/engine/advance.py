@@ -100,7 +100,7 @@ class Advance:
             log.info("run.fenced", run=self._run)
         except _Over:
             pass
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a person decides
             await self._crashed(error)
         finally:
             watching.cancel()
@@ -169,7 +169,7 @@ class Advance:
             if isinstance(outcome, Undo):
                 await self._turn_back(runbook, outcome.reason)
             elif outcome is None:
-                if await self._over(runbook):
+                if await self._over():
                     return
             elif await self._rest(outcome):
                 return
@@ -254,7 +254,7 @@ class Advance:
         }
 
     async def _stopped(self, runbook: Runbook) -> Waiting | Undo:
-        """What people wanted when they stopped it: the rollback, or to be asked whether there is to be one."""
+        """What people wanted when they stopped it: the rollback, or to be asked about one."""
         hold = self._hold
         run = (await hold.refresh()).run
         ask = hold.view.ask("", AskKind.CANCELLED)
@@ -327,7 +327,7 @@ class Advance:
             raise Fenced("the run was taken over")
         return bool(rested)
 
-    async def _over(self, runbook: Runbook) -> bool:
+    async def _over(self) -> bool:
         """The last step is done."""
         hold = self._hold
         if hold.view.run.phase == Phase.ROLLBACK:

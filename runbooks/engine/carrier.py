@@ -1,4 +1,4 @@
-"""Carries runs with DBOS, segment by segment: whoever commits a change of a run enqueues `advance` with it."""
+"""Carries runs with DBOS, segment by segment: whoever commits a change of a run enqueues what follows."""
 
 import asyncio
 import logging

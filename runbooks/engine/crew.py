@@ -29,7 +29,7 @@ class Crew:
         concurrency: int = 50,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`sql` is the database's engine, which DBOS shares. `concurrency`: runs under way at a time, here."""
+        """`sql` is the database's engine, which DBOS shares; `concurrency`: runs under way at a time."""
         self._engine = engine
         self._now = now
         self.id = new_id()

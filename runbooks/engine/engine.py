@@ -8,10 +8,12 @@ from typing import Any, Protocol
 
 import structlog
 
+from runbooks.engine import emergency
 from runbooks.engine.advance import Advance, Workshop
 from runbooks.engine.checks import CheckRunner
 from runbooks.engine.decided import Decided, Verdict
 from runbooks.engine.decisions import decide
+from runbooks.engine.events import of_run
 from runbooks.engine.hold import Database
 from runbooks.engine.rollback import rows_back, way_back
 from runbooks.engine.sealing import Sealer
@@ -22,7 +24,7 @@ from runbooks.ids import new_id
 from runbooks.nearest import nearest
 from runbooks.records import asks, audit, cards, locks, run_changes
 from runbooks.records import runs as run_records
-from runbooks.records.audit import Event, Outcome
+from runbooks.records.audit import Outcome
 from runbooks.records.person import Person
 from runbooks.records.runs import (
     AskRow,
@@ -35,7 +37,7 @@ from runbooks.records.runs import (
     StepRow,
     WaitingOn,
 )
-from runbooks.records.switches import PAUSED, paused_reason, switch_off, switch_on
+from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
@@ -132,7 +134,7 @@ class Engine:
             raise UsageError(f"There is no runbook {name[:60]!r}. {hint}")
         return found
 
-    async def plan(self, runbook: str, params: Mapping[str, Any], by: Person) -> Plan:
+    async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan:
         """What a run would do. Raises UsageError (ParamFaults) when the parameters do not fit."""
         found = self.runbook(runbook)
         return make_plan(found, parse_params(found.params, params, self._targets), self._targets)
@@ -192,7 +194,7 @@ class Engine:
     async def _begin(
         self, run: RunRow, rows: list[StepRow], runbook: Runbook, by: Person, details: Mapping[str, Any]
     ) -> RunRow:
-        event = self._event(by, "run.started", run, Outcome.ACCEPTED, details)
+        event = of_run(by, "run.started", run, Outcome.ACCEPTED, self._now(), details)
 
         def work(connection: Any) -> RunRow:
             if reason := paused_reason(connection):
@@ -306,7 +308,7 @@ class Engine:
                 return Decided(outcome=Verdict.UNKNOWN, text="There is no such run: `runs` lists the newest.")
             stopped = run_changes.stop(connection, run, how, f"{by.name}: {reason}")
             outcome = Outcome.ACCEPTED if stopped else Outcome.LATE
-            audit.append(connection, self._event(by, f"run.{how}", row, outcome, {"reason": reason}))
+            audit.append(connection, of_run(by, f"run.{how}", row, outcome, self._now(), {"reason": reason}))
             if not stopped:
                 why = f"It is {row.state} already" if row.over else "It was asked to stop already"
                 return Decided(outcome=Verdict.LATE, text=f"{why}: nothing was changed.", run=run)
@@ -395,64 +397,27 @@ class Engine:
 
     async def unlock(self, target: str, by: Person, reason: str) -> Decided:
         """Frees a target whoever holds it."""
-        if not reason.strip():
-            return Decided(outcome=Verdict.REASON_NEEDED, text="Say why the lock may go.")
-
-        def work(connection: Any) -> Decided:
-            lock = locks.take_away(connection, target)
-            outcome = Outcome.OK if lock else Outcome.INVALID
-            details = {"reason": self._scrub(reason), "held_by": lock.run if lock else ""}
-            audit.append(connection, self._plain_event(by, "lock.removed", target, outcome, details))
-            if lock is None:
-                return Decided(outcome=Verdict.UNKNOWN, text=f"Nobody holds {target}.")
-            run_changes.wake_held_up(connection, WaitingOn.LOCK, self._now(), self._queue.enqueue)
-            text = f"{target} is free. Run {lock.run[-8:]} held it since {lock.since:%Y-%m-%d %H:%M} UTC, and goes on without it."
-            return Decided(outcome=Verdict.CLOSED, text=text, run=lock.run)
-
-        decided = await self._database.write(work)
-        self._changed()
-        self._queue.nudge()
-        return decided
+        return await self._switch(emergency.unlock, by, reason, target=target)
 
     async def stop_everything(self, by: Person, reason: str) -> Decided:
         """From now on nothing new starts: steps under way finish, gates and soaks hold."""
-        if not reason.strip():
-            return Decided(outcome=Verdict.REASON_NEEDED, text="Say why everything is to stop.")
-        clean = self._scrub(reason.strip())
-
-        def work(connection: Any) -> Decided:
-            first = switch_on(connection, PAUSED, by, clean, self._now())
-            outcome = Outcome.OK if first else Outcome.LATE
-            audit.append(
-                connection, self._plain_event(by, "everything.stopped", "", outcome, {"reason": clean})
-            )
-            if not first:
-                text = f"Everything is stopped already: {paused_reason(connection)}."
-                return Decided(outcome=Verdict.LATE, text=text)
-            run_changes.redraw_open(connection)
-            text = "Everything is stopped: nothing new starts, steps under way finish, gates hold."
-            return Decided(outcome=Verdict.CLOSED, text=text)
-
-        decided = await self._database.write(work)
-        self._changed()
-        return decided
+        return await self._switch(emergency.stop_everything, by, reason)
 
     async def resume_everything(self, by: Person, reason: str = "") -> Decided:
         """Runs go on where they stood."""
+        return await self._switch(emergency.resume_everything, by, reason)
 
-        def work(connection: Any) -> Decided:
-            was_on = switch_off(connection, PAUSED)
-            outcome = Outcome.OK if was_on else Outcome.LATE
-            audit.append(
-                connection, self._plain_event(by, "everything.resumed", "", outcome, {"reason": reason})
+    async def _switch(self, work: Callable[..., Decided], by: Person, reason: str, **what: Any) -> Decided:
+        decided = await self._database.write(
+            partial(
+                work,
+                by=by,
+                reason=self._scrub(reason.strip()),
+                now=self._now(),
+                enqueue=self._queue.enqueue,
+                **what,
             )
-            if not was_on:
-                return Decided(outcome=Verdict.LATE, text="Nothing was stopped.")
-            run_changes.wake_held_up(connection, WaitingOn.PAUSE, self._now(), self._queue.enqueue)
-            run_changes.redraw_open(connection)
-            return Decided(outcome=Verdict.CLOSED, text="Runs go on where they stood.")
-
-        decided = await self._database.write(work)
+        )
         self._changed()
         self._queue.nudge()
         return decided
@@ -470,26 +435,3 @@ class Engine:
     def _changed(self) -> None:
         for listener in self._listeners:
             listener()
-
-    def _event(self, by: Person, action: str, run: RunRow, outcome: str, details: Mapping[str, Any]) -> Event:
-        return replace(
-            self._plain_event(by, action, run.runbook, outcome, details),
-            correlation=run.id,
-            channel=run.channel,
-            channel_name=run.channel_name,
-        )
-
-    def _plain_event(
-        self, by: Person, action: str, subject: str, outcome: str, details: Mapping[str, Any]
-    ) -> Event:
-        return Event(
-            actor_kind=by.kind,
-            actor_id=by.id,
-            actor_name=by.name,
-            team=by.team,
-            action=action,
-            object=subject,
-            outcome=outcome,
-            details=details,
-            at=self._now(),
-        )

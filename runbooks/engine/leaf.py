@@ -92,10 +92,9 @@ class Leaves:
     async def _run(self, at: Standing, node: Node, model: Step) -> Outcome:
         undoer = self._undoers.get(node.path)
         if undoer is not None:
-            outcome: Outcome = await undoer(at, model)
-            return outcome
-        outcome = await runner_of(model)(at, model)
-        return outcome
+            undone: Outcome = await undoer(at, model)
+            return undone
+        return await runner_of(model)(at, model)
 
     async def _begin(self, node: Node) -> None:
         def work(connection: Any) -> None:

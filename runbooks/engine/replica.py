@@ -1,4 +1,4 @@
-"""This process among those that carry runs: its lease, what it wakes, and what it takes over from the dead."""
+"""This process among those that carry runs: its lease, what it wakes, what it takes over from the dead."""
 
 import asyncio
 import os
@@ -82,7 +82,7 @@ class Replica:
             log.warning("replica.leave", error=str(error))
 
     async def proven(self) -> None:
-        """Returns when this replica has proved that it lives; without that it would act in another's stead."""
+        """Returns when this replica has proved that it lives: else it would act in another's stead."""
         while time.monotonic() >= self._proven_until:
             self._proof.clear()
             await self._proof.wait()

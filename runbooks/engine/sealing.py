@@ -23,8 +23,8 @@ class Sealer:
             return {}
         if len(self._key) < SHORTEST_KEY:
             raise UsageError(
-                f"This runbook has secret parameters, and a run that waits keeps them encrypted: set {VARIABLE} "
-                f"to at least {SHORTEST_KEY} random characters first, the same on every replica."
+                "This runbook has secret parameters, and a run that waits keeps them encrypted: set "
+                f"{VARIABLE} to at least {SHORTEST_KEY} random characters first, the same on every replica."
             )
         box = self._box()
         return {name: box.encrypt(str(value).encode()).decode() for name, value in secrets.items()}

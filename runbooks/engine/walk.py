@@ -1,9 +1,9 @@
-"""The way through a runbook's steps: what is done stays done, what waits is asked again, what is next begins."""
+"""The way through a runbook's steps: what is done stays done, what waits is asked, what is next begins."""
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -148,8 +148,6 @@ def inside(node: Node) -> list[Node]:
 
 def each(node: Node, found: Sequence[Any]) -> list[Node]:
     """The same step once for every item of its list: `nodes[2]`."""
-    from dataclasses import replace
-
     single = replace(node.step, for_each=None, when={})
     return [
         Node(step=single, path=f"{node.path}[{index}]", values={**node.values, "item": item})

@@ -216,7 +216,7 @@ class Engine:
         self.views.update({each.run.id: each for each in views})
         return self
 
-    async def plan(self, runbook: str, params: Mapping[str, Any], by: Person) -> Plan:
+    async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan:
         declared = {"deploy": DEPLOY, "clean": CLEAN}[runbook].params
         faults = {key: "there is no such parameter" for key in params if key not in declared}
         if runbook == "deploy" and "version" not in params:

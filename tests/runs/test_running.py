@@ -220,7 +220,7 @@ async def test_cancelling_stops_what_is_under_way_and_offers_the_way_back(
     slow = FAILS.replace("echo second >> effects; test -e fixed", "echo second >> effects; exec sleep 60")
     async with build(texts(tmp_path, fails=slow)) as house:
         run = await house.start("fails")
-        await house.until(run, lambda view: house.effects() == ["first", "second"], "at the second step")
+        await house.until(run, lambda _: house.effects() == ["first", "second"], "at the second step")
         decided = await house.engine.cancel(run, SAM, "wrong day")
         assert decided.outcome is Verdict.CLOSED
         view = await house.asking(run)
@@ -272,7 +272,7 @@ async def test_an_unknown_runbook_is_refused_with_the_nearest(build: Build, tmp_
 
 
 async def test_a_finished_run_is_undone_by_a_run_of_its_own(build: Build, tmp_path: Any) -> None:
-    """Rolling back what succeeded is a new run with the inverse steps; a second time there is nothing to undo."""
+    """Rolling back what succeeded is a new run with the inverse steps; a second time it is refused."""
     (tmp_path / "fixed").touch()
     async with build(texts(tmp_path, fails=FAILS)) as house:
         run = await house.start("fails")
