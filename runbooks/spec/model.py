@@ -25,7 +25,7 @@ class Spec(BaseModel):
     @classmethod
     def written(cls) -> list[str]:
         """The keys that people may write."""
-        return [name for name in cls.model_fields if name not in cls.filled]
+        return [field.alias or name for name, field in cls.model_fields.items() if name not in cls.filled]
 
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
