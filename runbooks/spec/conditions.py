@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from runbooks.spec.model import Spec
 from runbooks.spec.placeholders import as_text
-from runbooks.steps.thresholds import OPERATORS, Condition
+from runbooks.steps.thresholds import Condition
 from runbooks.steps.units import show_bound
 
 #: Operators that compare numbers.
@@ -24,10 +24,6 @@ class When(Spec):
     equals: bool | float | str | None = None
     differs_from: bool | float | str | None = None
     in_: tuple[bool | float | str, ...] | None = Field(default=None, alias="in", strict=False, min_length=1)
-
-    @classmethod
-    def written(cls) -> list[str]:
-        return [*OPERATORS, "in"]
 
     @model_validator(mode="after")
     def _says_something(self) -> "When":

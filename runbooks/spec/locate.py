@@ -94,7 +94,9 @@ def _tags(model: type[BaseModel], discriminator: str | None) -> tuple[Any, ...]:
 
 def _inside(annotation: Any, item: int | str) -> Any:
     if is_model(annotation):
-        field = annotation.model_fields.get(item)
+        field = annotation.model_fields.get(str(item)) or next(
+            (field for field in annotation.model_fields.values() if field.alias == item), None
+        )
         return Annotated[field.annotation, field] if field else Any
     arguments = get_args(annotation) or (Any,)
     return arguments[-1] if get_origin(annotation) is dict else arguments[0]

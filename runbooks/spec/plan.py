@@ -8,12 +8,15 @@ from typing import Any
 
 from runbooks.errors import StepError, UsageError
 from runbooks.spec.params import secret_names
-from runbooks.spec.placeholders import as_text, mentioned
+from runbooks.spec.placeholders import ABSENT, as_text, mentioned, only_name
+from runbooks.spec.plan_changes import differences
 from runbooks.spec.planned import HIDDEN, PlannedStep, Planning
 from runbooks.spec.runbook import Runbook
 from runbooks.spec.runbook_step import RunbookStep
-from runbooks.spec.values import fill_known, items, missing
+from runbooks.spec.values import fill_known, items, look_up, missing
 from runbooks.targets import TargetBase
+
+__all__ = ["Plan", "PlannedStep", "differences", "digest_of", "make_plan"]
 
 #: What a secret costs to be guessed from its digest, in memory and time: about ten milliseconds a guess.
 _SCRYPT = {"n": 2**12, "r": 8, "p": 1, "dklen": 16}
@@ -150,7 +153,14 @@ def _each(planning: Planning, step: RunbookStep, path: str) -> Iterator[PlannedS
 
 
 def _locks(planning: Planning, runbook: Runbook) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(fill_known(lock, planning.real) for lock in runbook.locks))
+    """The targets to be locked; a reference to a list is all that is in it, one that is left out nothing."""
+    locks: list[str] = []
+    for lock in runbook.locks:
+        name = only_name(lock)
+        value = look_up(name, planning.real) if name is not None else fill_known(lock, planning.real)
+        if value is not None and value is not ABSENT:
+            locks += map(as_text, value if isinstance(value, list | tuple) else [value])
+    return tuple(dict.fromkeys(locks))
 
 
 def _unlocked(steps: tuple[PlannedStep, ...], locks: tuple[str, ...]) -> Iterator[str]:

@@ -19,6 +19,8 @@ from runbooks.targets import TargetBase
 
 #: Stands for a secret.
 HIDDEN = "•••"
+#: The fields of a check that its lines are made of.
+_TOLD_OF_CHECKS = ("target", "warning", "critical")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ class Planning:
         if skipped:
             return planned
         planned, model = self._resolved(step, planned)
-        undo = self._undo(step, planned)
+        undo = self._undo(step, model, planned)
         if undo is not None:
             self.undone.append(undo)
         return replace(
@@ -105,7 +107,10 @@ class Planning:
         target = str(getattr(model, "target", "") or "") if model else self._written(step).get("target", "")
         lines: tuple[str, ...] = ()
         if model is not None:
-            lines = self._lines(step, model, target)
+            try:
+                lines = self._lines(step, model, target)
+            except StepError as error:
+                self.faults.append(f"Step `{step.id}`: {error}")
             self.warnings.extend(model.plan_warnings(self.targets))
         elif later:
             lines = tuple(_as_written(self._written(step)))
@@ -148,7 +153,7 @@ class Planning:
 
     def _lines(self, step: RunbookStep, model: Step, target: str) -> tuple[str, ...]:
         if isinstance(model, Check):
-            return tuple(self._check_lines(model))
+            return tuple(self._check_lines(step, model))
         if not isinstance(model, Action):
             return model.plan_lines(self.targets)
         if model.needs is None:
@@ -156,39 +161,45 @@ class Planning:
         found = self.targets.get(target)
         if isinstance(found, model.needs):
             return model.lines(found)
-        if mentioned(target):
+        if mentioned(target):  # known later
             return tuple(_as_written(self._written(step)))
         self.faults.append(f"Step `{step.id}`: there is no target `{target}` that {step.kind} can act on.")
         return ()
 
-    def _check_lines(self, check: Check[Any]) -> Iterator[str]:
+    def _check_lines(self, step: RunbookStep, check: Check[Any]) -> Iterator[str]:
         names = sorted(self.targets) if check.target == EVERY else [check.target]
         fitting = [
             name
             for name in names
             if isinstance(target := self.targets.get(name), check.needs) and check.applies_to(target)
         ]
-        yield f"measures {', '.join(check.outputs)} of {', '.join(fitting) or check.target}"
+        if check.target != EVERY and not fitting and not mentioned(check.target):
+            self.faults.append(f"Step `{step.id}`: there is no target `{check.target}` that it can look at.")
+        judged = dict.fromkeys([*check.critical, *check.warning]) or {check.headline: None}
+        titles = ", ".join(check.outputs[name].title for name in judged)
+        yield f"measures the {titles} of {', '.join(fitting) or check.target}"
         for word, thresholds in (("warning", check.warning), ("critical", check.critical)):
             for name, condition in thresholds.items():
                 output = check.outputs[name]
                 bounds = " or ".join(show_bound(*bound, output.unit) for bound in condition.bounds())
                 yield f"{word}: {output.title} {bounds}"
+        rest = {key: value for key, value in self._written(step).items() if key not in _TOLD_OF_CHECKS}
+        yield from _as_written(rest)
 
-    def _undo(self, step: RunbookStep, planned: PlannedStep) -> PlannedStep | None:
+    def _undo(self, step: RunbookStep, model: Step | None, planned: PlannedStep) -> PlannedStep | None:
         path = f"rollback:{planned.path}"
         if step.rollback is not None:
             inverse = replace(self.nothing(step.rollback, path), skipped=False)
             return self._resolved(step.rollback, inverse)[0]
-        if not getattr(step.model, "reversible", False):
+        lines = model.undo_lines() if model else ()
+        if not lines and not getattr(step.model, "reversible", False):
             return None
         return replace(
             planned,
             path=path,
             title=f"Undo: {planned.title}",
-            lines=(f"puts back what `{planned.path}` found before it changed anything",),
+            lines=lines or (f"puts back what `{planned.path}` found before it changed anything",),
             repeatable=True,
-            gate="",
             when="",
         )
 

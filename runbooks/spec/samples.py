@@ -167,7 +167,7 @@ def _unjudged(model: type[Step], data: Mapping[str, Any]) -> Step:
         key = info.alias or name
         if key in data:
             try:
-                wanted: Any = Annotated[info.annotation, info]
+                wanted: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
                 values[name] = TypeAdapter(wanted).validate_python(data[key])
             except ValidationError:
                 values[name] = data[key]

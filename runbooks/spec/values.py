@@ -13,6 +13,7 @@ from runbooks.spec.placeholders import (
     as_text,
     fill,
     fill_text,
+    mentioned,
     names_in,
     only_name,
     texts_in,
@@ -32,8 +33,8 @@ MOST_ITEMS = 200
 def bind(step: RunbookStep, values: Values) -> Step:
     """The step's model with the references filled in; raises StepError saying what does not fit."""
     data = bound_fields(step, values)
-    if data == step.fields:
-        return step.sample
+    if data == step.fields and not mentioned(step.fields):
+        return step.sample  # nothing to fill in
     hidden = {at for at, text in texts_in(step.fields) if step.secrets.intersection(names_in(text))}
     words: list[str] = []
 
