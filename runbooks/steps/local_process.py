@@ -15,11 +15,11 @@ from runbooks.steps.job import Job, Process, Stream
 
 #: How long a killed program may take to be gone. One in a hung file system call cannot die.
 _DYING = timedelta(seconds=3)
-#: Seconds between two looks at whether it is gone.
-_LOOK = 0.05
+#: Seconds between the first two looks at whether it is gone, and between the last two.
+_LOOK, _LONGEST_LOOK = 0.05, 0.5
 _PROC = Path("/proc")
 #: What a command gets of our environment, and what if we have none.
-_ENVIRONMENT = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF-8"}
+_ENVIRONMENT = {"PATH": os.defpath, "HOME": "/"}
 
 
 @asynccontextmanager
@@ -134,10 +134,12 @@ class _LocalProcess:
         assert self._process is not None
         clock = asyncio.get_running_loop().time
         deadline = clock() + within.total_seconds()
+        pause = _LOOK
         while await asyncio.to_thread(_alive, self._process.pid):
             if clock() > deadline:
                 return False
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_LOOK)
         return True
 
 

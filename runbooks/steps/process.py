@@ -30,7 +30,8 @@ class Printed:
         self._look_at = look_at
         self._shown = shown
         self._kept = Kept(LONGEST_OUTPUT)
-        self.heard = 0.0
+        self._heard = 0.0
+        self._looking = False
         self.last_line = ""
         self.last_error = ""
 
@@ -39,6 +40,10 @@ class Printed:
         """What is kept of it."""
         return self._kept.text()
 
+    def silent_since(self, over: float) -> float:
+        """Seconds since something came, or since then."""
+        return 0.0 if self._looking else asyncio.get_running_loop().time() - max(over, self._heard)
+
     async def read(self, stream: Stream, *, errors: bool) -> None:
         """Reads a stream to its end."""
         lines = Lines()
@@ -46,23 +51,24 @@ class Printed:
         while more:
             data = await stream.read(64 * 1024)
             more = bool(data)
-            self.heard = asyncio.get_running_loop().time()
             found = lines.feed(data, last=not more)
             if found and not errors:
+                self._looking = True
                 await self._look_at(found)
+                self._looking = False
+            self._heard = asyncio.get_running_loop().time()
             self._show(found, lines.begun, errors)
 
     def _show(self, lines: Sequence[str], begun: str, errors: bool) -> None:
         if not self._shown:
             return
-        for line in lines:
-            self._kept.add(line)
-            if text := line.strip():
-                self.last_line = text
-                self.last_error = text if errors else self.last_error
-                self._teller.say(text)
-        if begun.strip():
-            self._teller.say(begun)
+        self._kept.add("".join(lines))
+        last = next((text for line in reversed(lines) if (text := line.strip())), "")
+        if last:
+            self.last_line = last
+            self.last_error = last if errors else self.last_error
+        if told := begun.strip() or last:
+            self._teller.say(told)
 
     def close(self) -> None:
         """Tells the last line."""
@@ -141,7 +147,7 @@ async def _hear_out(readers: Sequence[asyncio.Task[None]], printed: Printed) -> 
     clock = asyncio.get_running_loop().time
     over = clock()
     pending = {*readers}
-    while pending and clock() - max(over, printed.heard) < _SILENCE and clock() - over < _LATE_OUTPUT:
+    while pending and printed.silent_since(over) < _SILENCE and clock() - over < _LATE_OUTPUT:
         _, pending = await asyncio.wait(pending, timeout=_SILENCE)
 
 

@@ -34,7 +34,7 @@ _END = (
     "n() { sleep 0.2 2>/dev/null || sleep 1; }; l() { ps -e -o pgid= -o stat= 2>/dev/null; }; "
     'a() { l | grep -q "^ *$g  *[^ Z]"; }; g=$1; kill -s TERM -- "-$g" 2>/dev/null; '
     'l | grep -q . || { sleep "$2"; kill -s KILL -- "-$g" 2>/dev/null; exit 3; }; '
-    'e=$(($(date +%s)+$2)); while a && [ "$(date +%s)" -lt "$e" ]; do n; done; a || exit 0; '
+    'e=$(($(date +%s)+$2+1)); while a && [ "$(date +%s)" -lt "$e" ]; do n; done; a || exit 0; '
     'kill -s KILL -- "-$g" 2>/dev/null; i=0; while a && [ "$i" -lt 10 ]; do n; i=$((i+1)); done; '
     "a && exit 4; exit 0"
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,9 @@ from pydantic import ValidationError
 from runbooks.errors import StepError
 from runbooks.steps import ACTIONS, local_process
 from runbooks.steps.action import LONGEST_OUTPUT, Doubtful, Failed
+from runbooks.steps.job import Job
+from runbooks.steps.machine import find_machine
+from runbooks.steps.reach import Reach
 from runbooks.targets import HostTarget
 from tests.steps.acting import HERE, act
 from tests.steps.conftest import Sshd, wait_until_gone
@@ -271,6 +275,7 @@ async def test_a_program_gets_its_grace_to_end_by_itself(host: HostTarget, tmp_p
     assert await written(tmp_path / "done") == "tidy"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 async def test_a_program_that_cannot_be_seen_to_end_is_in_doubt(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -285,10 +290,8 @@ async def test_a_program_that_cannot_be_seen_to_end_is_in_doubt(
 
     pid = int((tmp_path / "pid").read_text())
     os.kill(pid, 9)
-    with pytest.raises(ProcessLookupError):
-        while True:  # until the event loop has reaped it
-            os.kill(pid, 0)
-            await asyncio.sleep(0.02)
+    while Path(f"/proc/{pid}").exists():  # noqa: ASYNC110, ASYNC240 - until the loop has reaped it
+        await asyncio.sleep(0.02)
 
 
 @pytest.mark.debian("sshd")
@@ -304,6 +307,54 @@ async def test_a_connection_lost_while_a_program_runs_is_in_doubt(sshd: Sshd, tm
         await step
     assert caught.value.output == "begun\n"
     os.kill(pid, 9)
+
+
+@pytest.mark.debian("sshd")
+async def test_a_program_that_nobody_hears_of_any_more_ends_over_there(
+    sshd: Sshd, reach: Reach, tmp_path: Path
+) -> None:
+    """A program whose connection was lost is ended by the other machine when its time is over."""
+    machine = await find_machine(sshd.target(), reach)
+    run = (*SHELL, f"echo $$ > {tmp_path}/pid; exec sleep 60")
+    soon = timedelta(seconds=1)
+    async with machine.begin(Job(argv=run, grace=soon, longest=soon)) as process:
+        await process.start()
+        pid = int(await written(tmp_path / "pid"))
+        sshd.drop_connections()
+
+        assert await process.wait() is None
+        assert not await process.end(soon)
+
+    await wait_until_gone(pid)
+
+
+@pytest.mark.debian("sshd")
+async def test_a_program_does_not_start_when_the_connection_is_lost_before(
+    sshd: Sshd, reach: Reach, tmp_path: Path
+) -> None:
+    """What was prepared and not started never runs, since its orders did not arrive."""
+    machine = await find_machine(sshd.target(), reach)
+    soon = timedelta(seconds=1)
+    async with machine.begin(Job(argv=("touch", f"{tmp_path}/x"), grace=soon, longest=soon)) as process:
+        sshd.drop_connections()
+
+        with pytest.raises(Doubtful, match="was lost when `touch` was to start"):
+            await process.start()
+
+    await asyncio.sleep(0.3)
+    assert not (tmp_path / "x").exists()
+
+
+async def test_a_login_that_takes_the_whole_time_is_no_doubt() -> None:
+    """A host that says nothing costs the step its time, and nothing was done."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ssh = {"host": "127.0.0.1", "port": silent.getsockname()[1], "known_hosts": "/dev/null"}
+        target = HostTarget.model_validate({"name": "web", "type": "host", "ssh": ssh})
+
+        with pytest.raises(StepError, match="was not started within 500ms: nothing was done") as caught:
+            await act("command", target, {"run": ["true"], "timeout": "500ms"})
+
+    assert not isinstance(caught.value, Doubtful)
 
 
 @pytest.mark.debian("sshd")
