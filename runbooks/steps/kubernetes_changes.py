@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runbooks.errors import StepError
 from runbooks.steps.kubernetes_objects import (
     CHANGE_CAUSE,
+    Away,
     Object,
     container_of,
     current,
@@ -57,9 +58,9 @@ async def wait_for_rollout(
                 try:
                     deployment = await namespace.get("Deployment", name)
                     failures = 0
-                except StepError:
+                except Away:
                     failures += 1
-                    if failures > PATIENCE or not told:
+                    if failures > PATIENCE:
                         raise
                     await asyncio.sleep(LOOK_EVERY)
                     continue

@@ -22,7 +22,7 @@ from lightkube.generic_resource import Generic
 from lightkube.types import PatchType
 
 from runbooks.errors import StepError
-from runbooks.steps.kubernetes_objects import Object
+from runbooks.steps.kubernetes_objects import Away, Object
 from runbooks.targets import KubernetesTarget
 from runbooks.visible import one_line
 
@@ -159,37 +159,39 @@ class Namespace:
         except ApiError as error:
             if conflicts and error.response.status_code in (409, 422):
                 raise Conflict(one_line(str(error))) from error
-            raise StepError(self._refusal(error, what)) from error
+            raise self._refusal(error, what) from error
         except httpx2.HTTPStatusError as error:
             raise StepError(
                 f"{self.where} answered {error.response.status_code} to `{what}`, and not as a Kubernetes API"
                 " does: does the address lead to one?"
             ) from error
         except (httpx2.TimeoutException, TimeoutError) as error:
-            raise StepError(f"{self.where} did not answer in time: {what}") from error
+            raise Away(f"{self.where} did not answer in time: {what}") from error
         except (httpx2.HTTPError, ssl.SSLError, OSError) as error:
-            raise StepError(f"{self.where} cannot be reached: {_reason(error)}") from error
+            raise Away(f"{self.where} cannot be reached: {_reason(error)}") from error
         except (ConfigError, json.JSONDecodeError, KeyError) as error:
             raise StepError(f"{self.where}: the login failed: {one_line(str(error), 300)}") from error
 
-    def _refusal(self, error: ApiError, what: str) -> str:
+    def _refusal(self, error: ApiError, what: str) -> StepError:
         said = one_line(str(error.status.message or ""), 500)
         match error.response.status_code:
             case 401:
-                return (
-                    f"{self.where} does not know the login: its token or certificate is wrong or has expired"
+                return StepError(
+                    f"{self.where} does not know the login: its token or certificate is wrong or expired"
                 )
             case 403:
-                return (
+                return StepError(
                     f"{self.where} does not let Maint {what}: its Role needs get, list, watch and patch, as"
                     f" docs/steps/kubernetes.md shows ({said})"
                 )
             case 404:
-                return f"{self.where} has not what is wanted, to {what}: {said}"
+                return StepError(f"{self.where} has not what is wanted, to {what}: {said}")
             case 429:
-                return f"{self.where} has too much to do and refused to {what}; try again in a minute"
+                return Away(f"{self.where} has too much to do and refused to {what}; try again in a minute")
+            case status if status >= 500:
+                return Away(f"{self.where} answered {status} to `{what}`: {said}")
             case status:
-                return f"{self.where} answered {status} to `{what}`: {said}"
+                return StepError(f"{self.where} answered {status} to `{what}`: {said}")
 
 
 def _reason(error: BaseException) -> str:

@@ -19,6 +19,10 @@ CHANGE_CAUSE = "kubernetes.io/change-cause"
 HASH = "pod-template-hash"
 
 
+class Away(StepError):
+    """The API server does not answer, or has too much to do: it may be there again in a moment."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a rollout is, in words. `done` and `failed` exclude each other; neither: it goes on."""

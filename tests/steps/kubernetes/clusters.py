@@ -139,7 +139,7 @@ class FakeCluster(Cluster):
 async def fake_cluster() -> AsyncIterator[FakeCluster]:
     store = Store()
     api, controller = Api(store), Controller(store)
-    async with serving(api) as url, _admin(url, None) as admin:
+    async with serving(api) as url, await asyncio.to_thread(_admin, url, None) as admin:
         cluster = FakeCluster(url, "shop", admin, None)
         cluster.api, cluster.store, cluster.nodes = api, store, controller
         async with _beside(controller.run()):
@@ -149,7 +149,7 @@ async def fake_cluster() -> AsyncIterator[FakeCluster]:
 @asynccontextmanager
 async def real_cluster(url: str, ca_file: str) -> AsyncIterator[Cluster]:
     namespace = f"shop-{uuid4().hex[:8]}"
-    async with _admin(url, ca_file) as admin:
+    async with await asyncio.to_thread(_admin, url, ca_file) as admin:
         cluster = Cluster(url, namespace, admin, ca_file)
         await admin.post("/api/v1/namespaces", json={"metadata": {"name": namespace}})
         await _allow(admin, namespace)
