@@ -97,6 +97,28 @@ class Dispatcher:
             )
         return admission or answer
 
+    async def admit_command(
+        self, request: Request, command: Command, words: tuple[str, ...], delivery_key: str
+    ) -> Admission | Reply | None:
+        """As `admit`, for what was not typed: a button or a form knows its command and its words."""
+        outcome, answer = Outcome.ACCEPTED, None
+        try:
+            self._allow(request, command)
+        except Refused as error:
+            outcome, answer = Outcome.DENIED, message("Not allowed", str(error))
+        try:
+            event = self._event(
+                request, f"command.{command.word}", outcome, answer.fallback if answer else ""
+            )
+            if not await self._recorder.record(event, delivery_key):
+                return None
+        except RecordsError as error:
+            log.error("audit.failed", error=str(error))
+            return message(
+                "Nothing was done", "The audit log cannot be written, and Maint does nothing without it."
+            )
+        return answer or Admission(request, command, words)
+
     async def refuse(
         self, request: Request, outcome: Outcome, reason: str, delivery_key: str | None = None
     ) -> Reply | None:

@@ -29,7 +29,7 @@ _CHOICES = {
     "rollback": _Choice(
         "Roll back", ButtonStyle.DANGER, "What this run has changed is undone, step by step."
     ),
-    "abandon": _Choice("Abandon", ButtonStyle.DANGER),
+    "abandon": _Choice("Abandon", ButtonStyle.DANGER, "The run ends here, and what it changed stays."),
     "failed": _Choice("Failed", ButtonStyle.DANGER),
     "cannot": _Choice("Cannot do it"),
     HAND_OVER: _Choice("Hand over"),
@@ -44,10 +44,10 @@ _MANUAL = {"done": _Choice("Done", ButtonStyle.PRIMARY)}
 #: Who chooses one of these says why. Of each kind of question.
 _REASONED: Mapping[str, frozenset[str]] = {
     AskKind.GATE: frozenset({"reject"}),
-    AskKind.FAILED: frozenset({"skip", "abandon"}),
-    AskKind.IN_DOUBT: frozenset({"done", "abandon"}),
-    AskKind.CANCELLED: frozenset({"abandon"}),
+    AskKind.FAILED: frozenset({"skip"}),
+    AskKind.IN_DOUBT: frozenset({"done"}),
     AskKind.MANUAL: frozenset({"failed", "cannot"}),
+    AskKind.REVIEW: frozenset({"reviewed"}),
 }
 _COMMANDS = {"approve", "reject"}
 
@@ -82,7 +82,7 @@ def buttons_for(run: RunRow, ask: AskRow) -> tuple[Button, ...]:
             Button(
                 text=drawn.text,
                 action=choice,
-                value=ask.id,
+                value=f"{run.id}.{ask.id}",
                 style=drawn.style,
                 confirm="" if asked_first else drawn.confirm,
                 command=command,

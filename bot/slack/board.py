@@ -200,7 +200,8 @@ class Board:
     async def _draw_now(self, claim: Claim) -> None:
         card = claim.card
         view = await self._records.view(card.correlation)
-        reply = await self._reply(card, view) if view else None
+        link = await self._link(card.correlation) if card.kind == GATE else ""
+        reply = _reply(card, view, link) if view else None
         if view is None or reply is None:
             log.error("board.card.of_nothing", card=card.id, run=card.correlation)
             await self._records.give_card_up(claim, self._now())
@@ -217,12 +218,9 @@ class Board:
             log.warning("board.card.late", card=card.id)
         if posted and card.kind == RUN:
             await self._records.doubt_gates(card.correlation)
-
-    async def _reply(self, card: Card, view: RunView) -> Reply | None:
-        if card.kind != GATE:
-            return run_card(view)
-        ask = next((ask for ask in view.asks if ask.id == card.id), None)
-        return gate_card(view, ask, await self._link(card.correlation)) if ask else None
+        if card.kind == GATE and not link and await self._link(card.correlation):
+            # The run's card was posted in between, and its word of it came before we noted ours.
+            await self._records.doubt_card(card.id)
 
     async def _link(self, run: str) -> str:
         """Where the run's own card is; empty while nobody knows."""
@@ -278,3 +276,10 @@ class Board:
 
     def _later(self) -> datetime:
         return self._now() + timedelta(seconds=RETRY)
+
+
+def _reply(card: Card, view: RunView, link: str) -> Reply | None:
+    if card.kind != GATE:
+        return run_card(view)
+    ask = next((ask for ask in view.asks if ask.id == card.id), None)
+    return gate_card(view, ask, link) if ask else None

@@ -172,6 +172,8 @@ def drawn(
     if connection.execute(update(cards).where(mine).values(values).returning(cards.c.id)).first():
         return True
     connection.execute(update(cards).where(card).values(drawn=UNKNOWN, finished_at=None))
+    if ts is not None:
+        posted(connection, claim.card.id, ts)
     return False
 
 
