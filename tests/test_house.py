@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from commands import COMMANDS
+from runbooks.engine.runners import RUNNERS
 from runbooks.spec.library import SHIPPED
 from runbooks.steps import CHECKS, CONTROLS
 
@@ -81,6 +82,17 @@ def test_every_step_kind_is_documented(kind: str) -> None:
     assert kind in page
     fields = set(check.model_fields) - {"target", "timeout", "warning", "critical"}
     assert [name for name in sorted({*fields, *check.outputs}) if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("kind", sorted(CONTROLS))
+def test_every_kind_that_leads_a_run_is_documented(kind: str) -> None:
+    """Each has a page with its keys and its outputs, and somebody who carries it out."""
+    page = (ROOT / "docs" / "steps" / f"{kind.split('.')[0]}.md").read_text()
+    control = CONTROLS[kind]
+
+    names = {*control.written(), *getattr(control, "outputs", ())}
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+    assert control in RUNNERS
 
 
 @pytest.mark.parametrize("kind", sorted(CHECKS))

@@ -149,7 +149,8 @@ class At(Protocol):
     async def close(self, ask: AskRow, answer: str, reason: str, *, void: bool = False) -> bool:
         """Closes an ask by itself: its time is over, or the plan has changed. False when it was closed.
 
-        With `void` also one that was answered: no vote of it counts any more. False when it was void.
+        With `void` also one that was approved: no vote of it counts any more. False when it was void, or was
+        answered otherwise.
         """
 
     async def remind(self, ask: AskRow, mention: str, text: str, next_at: datetime | None) -> None:

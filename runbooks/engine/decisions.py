@@ -8,14 +8,14 @@ from typing import Any
 from runbooks.engine.decided import Decided, Verdict
 from runbooks.engine.times import show_time
 from runbooks.records import asks, audit
-from runbooks.records.asks import CLOSED, VOID, Question, Transaction
+from runbooks.records.asks import APPROVE, CLOSED, VOID, Question, Transaction
 from runbooks.records.audit import Event, Outcome
 from runbooks.records.person import Person
 from runbooks.records.runs import AskKind, AskRow, RunRow, VoteRow
 from runbooks.steps.holders import listed
 from runbooks.visible import one_line
 
-APPROVE, REJECT, ASSIGN, REVIEWED = "approve", "reject", "assign", "reviewed"
+REJECT, ASSIGN, REVIEWED = "reject", "assign", "reviewed"
 
 #: Answers that say nothing without a reason.
 _NEED_REASON = frozenset(

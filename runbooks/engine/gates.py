@@ -2,9 +2,9 @@
 
 from runbooks.engine.asking import Wanted, ask_of, next_reminder, open_new, reminder_due, until
 from runbooks.engine.at import At, Finished, NotApproved, Outcome, Waiting
-from runbooks.engine.decisions import APPROVE, REJECT
+from runbooks.engine.decisions import REJECT
 from runbooks.engine.times import show_time
-from runbooks.records.asks import OPEN, VOID
+from runbooks.records.asks import APPROVE, OPEN, VOID
 from runbooks.records.runs import AskKind, AskRow, VoteRow, WaitingOn
 from runbooks.spec.model import show_duration
 from runbooks.steps.gate import Gate
@@ -18,7 +18,9 @@ async def run_gate(at: At, model: Gate, *, name: str = "gate", title: str = "") 
     """Waits until the gate `name` of this step is decided. Raises NotApproved when it is not passed."""
     ask = ask_of(at, AskKind.GATE, name)
     if ask is not None and _may_pass(ask) and ask.digest != at.plan_digest:
-        await at.close(ask, "", "the plan has changed", void=True)
+        if not await at.close(ask, "", "the plan has changed", void=True):
+            # Somebody rejected it in this very moment: look again.
+            return Waiting(on=WaitingOn.GATE, until=at.now())
         ask = None
     if ask is None:
         ask = await _open(at, model, name, title)
@@ -44,6 +46,7 @@ async def _open(at: At, model: Gate, name: str, title: str) -> AskRow:
         "on_expiry": model.on_expiry,
         "message": model.message,
         "changes": list(changes),
+        "stuck": model.stuck_for(at.view.run.requester_id),
     }
     wanted = Wanted(
         kind=AskKind.GATE,
@@ -79,6 +82,8 @@ def _reminder(ask: AskRow, model: Gate, count: str, *, now_then: bool) -> str:
     text = f"{ask.title}: {'still waits' if ask.reminded else 'waits'} for approval, {count}."
     if not ask.reminded and (changes := ask.spec["changes"]):
         text = f"The plan has changed, and what was approved of it is void: {'; '.join(changes)}. {text}"
+    if stuck := ask.spec["stuck"]:
+        text = f"{text} {stuck}."
     return f"{text} {model.then} may approve from now on as well." if now_then else text
 
 

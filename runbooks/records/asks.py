@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.ids import new_id
@@ -24,6 +24,8 @@ from runbooks.scrub import Scrubber
 Transaction: TypeAlias = Connection
 
 OPEN, CLOSED, VOID = "open", "closed", "void"
+#: The answer that lets a gate pass.
+APPROVE = "approve"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,10 +150,14 @@ def close_ask(
 
 
 def void(connection: Connection, ask: str, reason: str, at: datetime) -> AskRow | None:
-    """Voids an ask with every vote of it, also one that was answered already; None when it is void."""
+    """Voids an ask with every vote of it, when it is open, or was approved; None when it is neither.
+
+    What was answered otherwise stands: no change of a plan undoes a rejection.
+    """
+    approved = and_(asks.c.state == CLOSED, asks.c.answer == APPROVE)
     statement = (
         update(asks)
-        .where(asks.c.id == ask, asks.c.state != VOID)
+        .where(asks.c.id == ask, or_(asks.c.state == OPEN, approved))
         .values(
             state=VOID,
             reason=scrubber_of(connection)(reason),

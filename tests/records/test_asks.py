@@ -163,6 +163,17 @@ def test_an_ask_is_void_with_its_votes_and_only_once(engine: Engine, answered: b
     assert closed is None
 
 
+def test_what_was_rejected_is_not_made_void(engine: Engine) -> None:
+    """A plan that changes does not undo what people refused."""
+    with engine.begin() as connection:
+        ask = add_ask(connection, add_run(connection))
+        rejected = asks.close_ask(connection, ask.id, answer="reject", at=NOON, by=ANN, reason="no")
+        voided = asks.void(connection, ask.id, "the plan has changed", LATER)
+
+        assert voided is None
+        assert asks.newest_ask(connection, ask.run, "go", "gate") == rejected
+
+
 def test_a_person_has_one_vote(engine: Engine) -> None:
     """The second vote of the same person does not count, and the first stays as it was."""
     with engine.begin() as connection:
