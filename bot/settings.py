@@ -19,7 +19,7 @@ from runbooks.spec.model import Name, Spec
 from runbooks.spec.runbook import Kinds, Runbook
 from runbooks.spec.source import Document, read
 from runbooks.spec.validate import validate
-from runbooks.steps import CHECKS
+from runbooks.steps import KINDS
 from runbooks.targets import TARGET_TYPES, Target, TargetBase, postgres_url, secrets_in
 
 __all__ = ["Loaded", "Settings", "SlackCredentials", "load_settings", "slack_credentials"]
@@ -136,7 +136,7 @@ def load_settings(
     environ: Mapping[str, str],
     *,
     commands: Collection[str] = COMMANDS.keys(),
-    kinds: Kinds = CHECKS,
+    kinds: Kinds = KINDS,
     library: Path = SHIPPED,
 ) -> Loaded:
     """Reads maint.yaml and every runbook; raises ConfigError with all their faults. Blocks."""

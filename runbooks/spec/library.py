@@ -6,13 +6,13 @@ from pathlib import Path
 from runbooks.errors import ConfigError, Fault
 from runbooks.spec.runbook import Kinds, Runbook, TargetTypes, parse_runbook
 from runbooks.spec.source import read
-from runbooks.steps import CHECKS
+from runbooks.steps import KINDS
 
 SHIPPED = Path(__file__).parent.parent / "library"
 
 
 def load_library(
-    own: Path | None, targets: TargetTypes, *, kinds: Kinds = CHECKS, shipped: Path = SHIPPED
+    own: Path | None, targets: TargetTypes, *, kinds: Kinds = KINDS, shipped: Path = SHIPPED
 ) -> Mapping[str, Runbook]:
     """Every runbook by its name; raises ConfigError with every fault of every file. Blocks."""
     runbooks: dict[str, Runbook] = {}

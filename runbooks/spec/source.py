@@ -74,6 +74,11 @@ class Document:
     broken: frozenset[KeyPath] = field(repr=False)  # values that could not be resolved
     secrets: frozenset[str] = field(repr=False)  # texts of secret files
     faults: tuple[Fault, ...]
+    text: str = field(default="", repr=False)
+    #: Values that were filled in for `{{ references }}`; and of those that stand for something not known yet,
+    #: what that is, in words.
+    filled: frozenset[KeyPath] = field(default=frozenset(), repr=False)
+    stand_ins: Mapping[KeyPath, str] = field(default_factory=dict, repr=False)
 
     def mark(self, path: KeyPath) -> Mark:
         """Where that is: the key of a map or list, a plain value itself, else the nearest thing above."""
@@ -144,6 +149,7 @@ def parse(
         broken=frozenset(builder.broken),
         secrets=frozenset(builder.secrets),
         faults=tuple(builder.faults),
+        text=content.decode(),
     )
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -14,9 +14,13 @@ from runbooks.nearest import did_you_mean
 from runbooks.scrub import Scrubber
 from runbooks.spec.locate import Spot, locate, tags
 from runbooks.spec.model import Spec, show_duration
+from runbooks.spec.placeholders import as_text
 from runbooks.spec.source import Document, KeyPath, core_value
 
 M = TypeVar("M", bound=BaseModel)
+
+#: A problem, and where it is.
+Found = tuple[Spot, ErrorDetails]
 
 #: What the types of pydantic's errors expected; the names in braces are from the error's context.
 _EXPECTED = {
@@ -55,15 +59,21 @@ _well_known_secrets = Scrubber()
 
 
 def validate(
-    document: Document, model: type[M], at: KeyPath = (), *, only: Collection[str] | None = None
+    document: Document,
+    model: type[M],
+    at: KeyPath = (),
+    *,
+    only: Collection[str] | None = None,
+    told: Callable[[list[Found]], list[Found]] = lambda found: found,
 ) -> tuple[M | None, tuple[Fault, ...]]:
     """The model of what is at that place, or None and the faults; nothing there counts as an empty map.
 
-    `only`: the keys that are the model's business, when somebody else judges the others.
+    `only`: the keys that are the model's business, when somebody else judges the others. `told`: those of the
+    problems that are to be told; the model is not made all the same.
 
     The text of a reference becomes a number or a boolean where the model wants one: inside { } a reference
-    needs quotes, so quotes say nothing about it. A fault
-    that `document.faults` has already is not repeated, so None may come without faults.
+    needs quotes, so quotes say nothing about it. A number that was filled in becomes text where the model
+    wants that. A fault that `document.faults` has already is not repeated, so None may come without faults.
     """
     value = document.get(at)
     data = {} if value is None else copy.deepcopy(value)
@@ -79,7 +89,7 @@ def validate(
         except ValidationError as error:
             problems = error.errors(include_url=False)
     spots = [(locate(document, model, at, problem["loc"]), problem) for problem in problems]
-    return None, tuple(dict.fromkeys(_faults(document, spots)))
+    return None, tuple(dict.fromkeys(_faults(document, told(spots))))
 
 
 def _convert_references(
@@ -88,21 +98,25 @@ def _convert_references(
     converted = False
     for problem in problems:
         path = locate(document, model, at, problem["loc"]).path
-        wanted = _NUMBERS.get(problem["type"])
-        if wanted is None or path not in document.references:
-            continue
-        number = core_value(document.get(path))
-        if isinstance(number, wanted) and isinstance(number, bool) == (wanted is bool):
+        value = document.get(path)
+        found: Any = None
+        if path in document.references and problem["type"] in _NUMBERS:
+            wanted, number = _NUMBERS[problem["type"]], core_value(value)
+            if isinstance(number, wanted) and isinstance(number, bool) == (wanted is bool):
+                found = number
+        elif path in document.filled and problem["type"] == "string_type":
+            found = as_text(value) if isinstance(value, int | float) else None
+        if found is not None:
             parent = data
             for step in path[len(at) : -1]:
                 parent = parent[step]
-            parent[path[-1]] = number
+            parent[path[-1]] = found
             converted = True
     return converted
 
 
-def _faults(document: Document, spots: list[tuple[Spot, ErrorDetails]]) -> Iterable[Fault]:
-    expected: dict[KeyPath, list[tuple[Spot, ErrorDetails]]] = {}
+def _faults(document: Document, spots: list[Found]) -> Iterable[Fault]:
+    expected: dict[KeyPath, list[Found]] = {}
     for spot, problem in spots:
         if _is_explained(document, spot, problem) or _is_of_other_member(document, spot):
             continue
@@ -175,6 +189,8 @@ def _bound(value: Any) -> Any:
 
 def _hint(document: Document, spot: Spot, problem: ErrorDetails) -> str:
     value, kind = document.get(spot.path), problem["type"]
+    if spot.path in document.stand_ins:
+        return ""
     if kind == "string_type" and isinstance(value, bool | int | float):
         written = document.numerals.get(spot.path) or str(value).lower()
         return "put quotes around it" + ("" if _is_hidden(document, spot) else f": '{written}'")
@@ -202,6 +218,8 @@ def _is_hidden(document: Document, spot: Spot) -> bool:
 
 def _got(document: Document, spot: Spot) -> str:
     value = document.get(spot.path)
+    if spot.path in document.stand_ins:
+        return document.stand_ins[spot.path]
     if value is None:
         return "nothing"
     if isinstance(value, bool):

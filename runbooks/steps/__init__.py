@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from runbooks.steps.action import Action
 from runbooks.steps.gate import Gate
 from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
 from runbooks.steps.host_service import HostService
@@ -17,7 +18,7 @@ from runbooks.steps.soak import Soak
 from runbooks.steps.step import Check, Step
 from runbooks.steps.wait import Wait
 
-_KINDS: tuple[type[Check[Any]], ...] = (
+_CHECKS: tuple[type[Check[Any]], ...] = (
     HttpProbe,
     HostDisk,
     HostMemory,
@@ -35,7 +36,12 @@ _KINDS: tuple[type[Check[Any]], ...] = (
     PrometheusAlerts,
 )
 
-CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _KINDS}
+#: What changes something.
+_ACTIONS: tuple[type[Action[Any]], ...] = ()
+#: What neither measures nor changes by itself: people, time, and steps made of others.
+_CONTROLS: tuple[type[Step], ...] = (Gate, Manual, Wait, Soak, Rollout)
 
-#: What leads a run: people and time. What each does is in runbooks/engine.
-CONTROLS: dict[str, type[Step]] = {step.kind: step for step in (Gate, Manual, Wait, Soak, Rollout)}
+CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _CHECKS}
+ACTIONS: dict[str, type[Action[Any]]] = {action.kind: action for action in _ACTIONS}
+CONTROLS: dict[str, type[Step]] = {control.kind: control for control in _CONTROLS}
+KINDS: dict[str, type[Step]] = {**CHECKS, **ACTIONS, **CONTROLS}

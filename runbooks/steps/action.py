@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Generic
 
 from runbooks.spec.model import Duration, parse_duration, up_to
 from runbooks.steps.reach import Connections, utc_now
-from runbooks.steps.step import Output, Step, TargetT, Value
+from runbooks.steps.step import Step, TargetT, Value
 from runbooks.targets import TargetBase
 
 #: Characters of output that a step may keep; what is longer keeps its beginning and its end.
@@ -63,7 +63,6 @@ class Action(Step, Generic[TargetT]):
 
     #: None: it acts on no target of ours, and `target` is not given.
     needs: ClassVar[type[TargetBase] | None]
-    outputs: ClassVar[Mapping[str, Output]] = {}
     risk: ClassVar[Risk]
     #: Whether doing it twice is the same as doing it once. False: after a crash a person decides.
     safe_to_repeat: ClassVar[bool]
@@ -77,10 +76,6 @@ class Action(Step, Generic[TargetT]):
     def repeatable(self) -> bool:
         """Whether this one may be repeated; kinds whose effect the file defines have a field for it."""
         return self.safe_to_repeat
-
-    def declared(self) -> Mapping[str, Output]:
-        """The outputs of this very step; kinds whose outputs the file defines override it."""
-        return self.outputs
 
     def lines(self, target: TargetT) -> tuple[str, ...]:
         """What it would do there, for a plan: touches nothing, and shows no secret."""

@@ -49,6 +49,32 @@ class Step(Spec):
 
     kind: ClassVar[str]  # "http.probe"
     title: ClassVar[str]  # "HTTP probe", for help and rows
+    outputs: ClassVar[Mapping[str, Output]] = {}
+
+    def declared(self) -> Mapping[str, Output]:
+        """The outputs of this very step; kinds whose outputs the file defines override it."""
+        return self.outputs
+
+    def plan_lines(self, targets: Mapping[str, TargetBase]) -> tuple[str, ...]:
+        """What it would do, for a plan: touches nothing, and shows no secret. Checks and actions have words
+        of their own."""
+        raise NotImplementedError
+
+    def plan_warnings(self, targets: Mapping[str, TargetBase]) -> tuple[str, ...]:  # noqa: ARG002 - a hook
+        """What people must know before they say yes, beside what it does."""
+        return ()
+
+    def undo_lines(self) -> tuple[str, ...]:
+        """What a rollback of it would do, for a plan; nothing when it has none of its own."""
+        return ()
+
+    def refers_to(self) -> tuple[str, ...]:
+        """The paths of the steps whose checks it makes."""
+        return ()
+
+    def gate_words(self) -> str:
+        """Who decides whether the run goes on, if people do: `2 of sre, within 4h`."""
+        return ""
 
 
 class Check(Step, Generic[TargetT]):
@@ -59,7 +85,6 @@ class Check(Step, Generic[TargetT]):
     """
 
     needs: ClassVar[type[TargetBase]]
-    outputs: ClassVar[Mapping[str, Output]]
     headline: ClassVar[str]  # the output that a row shows, and that `warning: {above: 80}` means
 
     target: str = EVERY
