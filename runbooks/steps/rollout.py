@@ -101,7 +101,6 @@ class Rollout(Step):
         soak = f", then soaks {show_duration(self.soak)}" if self.soak else ""
         gate = self.between.gate.plan_lines(targets) if self.between else ()
         return (
-            *(f"warning: {warning}" for warning in driver_warnings(driver)),
             f"notes what {self.target} has now: that is what a rollback restores",
             *(
                 f"{show_weight(stage)}: {'; '.join(driver.lines(target, self.to, stage))}{soak}"
@@ -114,6 +113,18 @@ class Rollout(Step):
             unmeasured_line(self.inconclusive),
             *(f"between two stages: {line}" for line in gate),
         )
+
+    def plan_warnings(self, targets: Mapping[str, TargetBase]) -> tuple[str, ...]:
+        """What people must know of the way in which the traffic is moved."""
+        try:
+            _, driver = self.moved(targets)
+        except StepError:
+            return ()  # the lines say it
+        return tuple(f"{self.target}: {warning}" for warning in driver_warnings(driver))
+
+    def gate_words(self) -> str:
+        """Who decides between two stages."""
+        return "; ".join(self.between.gate.plan_lines({})[:1]) + " between two stages" if self.between else ""
 
     def undo_lines(self) -> tuple[str, ...]:
         """What a rollback of it would do, for a plan."""
