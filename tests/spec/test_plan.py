@@ -258,9 +258,10 @@ def test_equal_plans_do_not_differ() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=8, max_size=40))
+@given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=0x2FF), max_size=40))
 def test_a_secret_is_nowhere_in_a_plan(secret: str) -> None:
     """Neither as it is nor in the form that JSON gives it; not in the words of a plan either."""
+    secret = f"{CANARY}{secret}"  # not by chance a word of the plan
     made = plan(token=secret)
     text = json.dumps(made.as_json(), ensure_ascii=False)
 
