@@ -10,6 +10,7 @@ import pytest
 from bot.settings import Settings
 from runbooks.spec.model import Spec
 from runbooks.spec.runbook import Escalation, Head, Schedule
+from runbooks.spec.step_reading import StepHead
 from runbooks.steps.step import Check
 from runbooks.steps.thresholds import OPERATORS
 
@@ -19,9 +20,9 @@ DOCS = Path(__file__).parent.parent / "docs"
 def keys(annotation: Any) -> Iterator[str]:
     """Every key that people may write in that model and in those inside it."""
     if isinstance(annotation, type) and issubclass(annotation, Spec):
-        for name in annotation.written():
-            yield name
-            yield from keys(annotation.model_fields[name].annotation)
+        yield from annotation.written()
+        for field in annotation.model_fields.values():
+            yield from keys(field.annotation)
     elif get_origin(annotation) in (Annotated, Union, UnionType, dict, tuple):
         for argument in get_args(annotation):
             yield from keys(argument)
@@ -33,7 +34,10 @@ def keys(annotation: Any) -> Iterator[str]:
         ("configuration.md", set(keys(Settings))),
         (
             "runbooks.md",
-            {*keys(Head), *keys(Schedule), *keys(Escalation), *Check.written(), "steps", *OPERATORS},
+            {
+                *(*keys(Head), *keys(Schedule), *keys(Escalation), *keys(StepHead)),
+                *(*Check.written(), "steps", *OPERATORS),
+            },
         ),
     ],
 )

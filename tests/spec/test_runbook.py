@@ -14,7 +14,7 @@ from runbooks.spec.library import load_library
 from runbooks.spec.runbook import Runbook, parse_runbook
 from runbooks.spec.source import parse
 from runbooks.steps.step import EVERY
-from tests.spec.kinds import KINDS, TARGETS, Connections, Probe
+from tests.spec.kinds import ALL_KINDS, KINDS, TARGETS, Connections, Probe
 
 HEAD = "name: health\ntitle: Health\nsteps:\n"
 
@@ -251,22 +251,60 @@ def test_the_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
     ]
 
 
+_WORDS = st.sampled_from(
+    ["a", "b", "app", "{{ params.a }}", "x{{ item }}", "{{ steps.a.key }}", "{{", "steps.a.key", "params.a"]
+)
+_KEYS = st.sampled_from(
+    [
+        *("id", "title", "http.probe", "command", "watch", "target", "argv", "checks", "x", "a"),
+        *("when", "for_each", "at_once", "retry", "rollback", "parallel", "steps", "type", "default"),
+        *("params.a", "steps.a.key", "equals", "in", "above", "{{ params.a }}"),
+    ]
+)
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["id", "title", "http.probe", "target", "x"]), inner, max_size=3)
-    ),
-    max_leaves=10,
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | _WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+_STEPS = st.lists(
+    st.fixed_dictionaries(
+        {"id": _WORDS},
+        optional={
+            "title": _WORDS,
+            "when": st.dictionaries(_WORDS, _JSON, max_size=2),
+            "for_each": _JSON,
+            "retry": _JSON,
+            "rollback": _JSON,
+            "parallel": _JSON,
+            "steps": _JSON,
+            "http.probe": _JSON,
+            "command": st.fixed_dictionaries({"target": _WORDS, "argv": st.lists(_WORDS, max_size=2)}),
+            "watch": _JSON,
+        },
+    )
+    | _JSON,
+    max_size=3,
 )
 
 
-@given(st.dictionaries(st.sampled_from(["name", "title", "steps", "schedule", "escalation"]), _JSON))
+@given(
+    st.fixed_dictionaries(
+        {"name": st.just("a"), "title": _WORDS, "steps": _STEPS},
+        optional={
+            "params": st.dictionaries(_WORDS, _JSON, max_size=2),
+            "locks": _JSON,
+            "rollback": _STEPS,
+            "schedule": _JSON,
+            "escalation": _JSON,
+        },
+    )
+    | st.dictionaries(st.sampled_from(["name", "title", "steps", "params", "locks"]), _JSON)
+)
 def test_any_data_is_a_runbook_or_has_faults(data: object) -> None:
     """Whatever a file holds, the answer is a runbook or a ConfigError."""
     document = parse(json.dumps(data).encode(), "r.yaml")
     try:
-        made: Runbook | ConfigError = parse_runbook(document, KINDS, TARGETS)
+        made: Runbook | ConfigError = parse_runbook(document, ALL_KINDS, TARGETS)
     except ConfigError as error:
         made = error
 
