@@ -28,18 +28,15 @@ class Lines:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._rest = ""
-
-    @property
-    def begun(self) -> str:
-        """What stands in the line that is not over yet."""
-        return printable(_last_written(self._rest))
+        #: What a line that is not over showed last, before it overwrote that: a progress bar. Never what
+        #: is half written, which may be half a secret.
+        self.drawn = ""
 
     def feed(self, data: bytes, *, last: bool = False) -> list[str]:
         """The lines that are over with these bytes; with `last` everything."""
         *whole, rest = (self._rest + self._decoder.decode(data, last)).split("\n")
         found = [f"{_last_written(line)}\n" for line in whole]
-        drawn = rest.rstrip("\r")
-        rest = drawn.rpartition("\r")[2] + rest[len(drawn) :]
+        self.drawn, rest = _overwritten(rest)
         while len(rest) > LONGEST_LINE:
             found.append(rest[:LONGEST_LINE])
             rest = rest[LONGEST_LINE:]
@@ -48,6 +45,13 @@ class Lines:
             rest = ""
         self._rest = rest
         return [printable(line) for line in found]
+
+
+def _overwritten(rest: str) -> tuple[str, str]:
+    """What an unfinished line showed before, and what of it is still needed."""
+    before, _, now = rest.rstrip("\r").rpartition("\r")
+    ends = rest[len(rest.rstrip("\r")) :]
+    return printable(now if ends else _last_written(before)), now + ends
 
 
 def _last_written(line: str) -> str:

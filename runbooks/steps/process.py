@@ -57,9 +57,9 @@ class Printed:
                 await self._look_at(found)
                 self._looking = False
             self._heard = asyncio.get_running_loop().time()
-            self._show(found, lines.begun, errors)
+            self._show(found, lines.drawn, errors)
 
-    def _show(self, lines: Sequence[str], begun: str, errors: bool) -> None:
+    def _show(self, lines: Sequence[str], drawn: str, errors: bool) -> None:
         if not self._shown:
             return
         self._kept.add("".join(lines))
@@ -67,7 +67,7 @@ class Printed:
         if last:
             self.last_line = last
             self.last_error = last if errors else self.last_error
-        if told := begun.strip() or last:
+        if told := drawn.strip() or last:
             self._teller.say(told)
 
     def close(self) -> None:

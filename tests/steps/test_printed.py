@@ -91,7 +91,20 @@ def test_a_very_long_line_comes_in_pieces() -> None:
     pieces = lines.feed(b"x" * (2 * LONGEST_LINE + 5))
 
     assert [len(piece) for piece in pieces] == [LONGEST_LINE, LONGEST_LINE]
-    assert lines.begun == "x" * 5
+    assert lines.feed(b"", last=True) == ["x" * 5]
+
+
+@pytest.mark.parametrize(
+    ("said", "drawn"),
+    [(b"tok", ""), (b"50%\r", "50%"), (b"\r50%", ""), (b"\r50%\r60%", "50%"), (b"a\rb\n", ""), (b"\r", "")],
+)
+def test_what_is_half_written_is_not_progress(said: bytes, drawn: str) -> None:
+    """A progress bar shows what it overwrote; a line that is half there may be half a secret."""
+    lines = Lines()
+
+    lines.feed(said)
+
+    assert lines.drawn == drawn
 
 
 async def test_progress_is_told_a_few_times_a_second_and_the_last_line_always() -> None:
