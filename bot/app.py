@@ -25,12 +25,10 @@ from bot.settings import Loaded, SlackCredentials, load_settings, slack_credenti
 from bot.slack.app import Bot, make_app, who_are_we
 from bot.slack.client import SlackClient
 from bot.slack.connection import SocketConnections
-from bot.slack.gateway import INTERRUPTED, Gateway
-from bot.slack.pace import Edits
-from bot.slack.people import People
+from bot.slack.edge import Edge
+from bot.slack.gateway import INTERRUPTED
 from bot.slack.publisher import Publisher
 from bot.slack.requests import slack_route
-from bot.slack.throttle import Throttle
 from commands import COMMANDS
 from commands.command import Actor, ActorKind, Request, Services
 from commands.dispatch import Admission, Dispatcher
@@ -42,7 +40,6 @@ from runbooks.access import TERMINAL, Place, terminal_access
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.errors import MaintError, RecordsError, UsageError
 from runbooks.ids import new_id
-from runbooks.records.board import BoardRecords
 from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
@@ -69,6 +66,7 @@ class Core:
     loaded: Loaded
     records: Records
     runs: Runs
+    services: Services
     dispatcher: Dispatcher
 
 
@@ -99,7 +97,9 @@ async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
             channels=settings.slack.channels,
         )
         dispatcher = Dispatcher(services, records, loaded.scrub)
-        yield Core(loaded=loaded, records=records, runs=services.runs, dispatcher=dispatcher)
+        yield Core(
+            loaded=loaded, records=records, runs=services.runs, services=services, dispatcher=dispatcher
+        )
     finally:
         await records.close()
 
@@ -260,22 +260,23 @@ class Server:
             log.warning(
                 "slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest"
             )
-        board_records = BoardRecords(core.records)
-        publisher = Publisher(client, core.records, Edits(board_records))
-        gateway = Gateway(
+        edge = Edge(
+            client=client,
+            records=core.records,
+            services=core.services,
             dispatcher=core.dispatcher,
-            people=People(client.web, frozenset({bot.team, *settings.slack.teams}), settings.roles),
-            publisher=publisher,
-            throttle=Throttle(settings.limits.commands_per_minute),
+            scrub=self._loaded.scrub,
+            teams=frozenset({bot.team, *settings.slack.teams}),
+            roles=settings.roles,
             grants=settings.grants,
-            channels=settings.slack.channels,
+            commands_per_minute=settings.limits.commands_per_minute,
         )
         secret = credentials.signing_secret.get_secret_value() if credentials.signing_secret else ""
         app = make_app(client.web, bot, secret)
-        gateway.listen(app)
-        gateway.start()
-        stack.push_async_callback(self._drain, gateway)
-        tidying = asyncio.create_task(self._tidy(core.records, publisher))
+        edge.listen(app)
+        edge.start()
+        stack.push_async_callback(self._drain, edge)
+        tidying = asyncio.create_task(self._tidy(core.records, edge.publisher))
         stack.callback(tidying.cancel)
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
@@ -315,8 +316,8 @@ class Server:
             faults["slack"] = "not connected"
         return faults
 
-    async def _drain(self, gateway: Gateway) -> None:
-        if not await gateway.drain(DRAIN):
+    async def _drain(self, edge: Edge) -> None:
+        if not await edge.drain(DRAIN):
             log.warning("maint.drain.cut_off", seconds=DRAIN)
 
     async def _tidy(self, records: Records, publisher: Publisher) -> None:
