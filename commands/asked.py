@@ -5,9 +5,10 @@ from datetime import datetime
 
 from commands.command import Request, Services
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
-from commands.rights import approvers, holds, may_see, short
+from commands.rights import holds, may_see, short
 from commands.times import ago
 from commands.words import counted
+from runbooks.engine.decisions import permitted
 from runbooks.errors import Refused
 from runbooks.records.runs import AskRow, RunView
 
@@ -53,7 +54,7 @@ async def asked(request: Request, services: Services, kinds: Sequence[str], titl
 
 async def _yours(request: Request, ask: AskRow) -> bool:
     """Whether the person is one of those who are asked."""
-    if not approvers(ask):
+    if not permitted(ask):
         return True
     try:
         return bool(await holds(request, ask))
@@ -64,7 +65,7 @@ async def _yours(request: Request, ask: AskRow) -> bool:
 def _line(ask: AskRow, view: RunView, yours: bool, now: datetime) -> tuple[Span, ...]:
     run = view.run
     until = f", until {ago(ask.deadline, now)}" if ask.deadline else ""
-    who = "" if yours else f"  ({', '.join(approvers(ask))} may answer, you may not)"
+    who = "" if yours else f"  ({', '.join(permitted(ask))} may answer, you may not)"
     return (
         code(short(run.id)),
         Span("  "),

@@ -40,4 +40,4 @@ class Cancel(Command):
         if view.run.over:
             raise UsageError(nothing_asked(request.program, view))
         decided = await services.runs.cancel(view.run.id, request.by, reason)
-        return said(decided.outcome, decided.text, view.run.id)
+        return said(decided, view.run.id)

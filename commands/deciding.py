@@ -4,29 +4,29 @@ import re
 
 from commands.command import Request, Services
 from commands.reply import Paragraph, Reply
-from commands.rights import approvers, check_known, find_run, holds, is_own, may_run, short
+from commands.rights import check_known, find_run, holds, is_own, may_run, short
 from commands.words import quoted
 from runbooks.access import BREAK_GLASS
+from runbooks.engine.decided import Decided, Verdict
+from runbooks.engine.decisions import ASSIGN, permitted
 from runbooks.errors import Refused, UsageError
 from runbooks.nearest import nearest
 from runbooks.records.person import Person
 from runbooks.records.runs import AskKind, AskRow, RunView
 from runbooks.status import Status
 
-#: Gives a manual step to another person.
-HAND_OVER = "assign"
 _MENTION = re.compile(r"(?:<@)?(?P<id>[UW][A-Z0-9]+)(?:\|(?P<name>[^>]*))?>?")
 
 #: Outcomes of a decision that did what the person wanted, or found it done.
-_TAKEN = frozenset({"counted", "closed", "duplicate"})
+_TAKEN = frozenset({Verdict.COUNTED, Verdict.CLOSED, Verdict.DUPLICATE})
 _TITLES = {
-    "counted": "Noted",
-    "closed": "Decided",
-    "late": "Too late",
-    "duplicate": "You said so already",
-    "denied": "Not allowed",
-    "reason_needed": "Say why",
-    "unknown": "Nothing to decide",
+    Verdict.COUNTED: "Noted",
+    Verdict.CLOSED: "Decided",
+    Verdict.LATE: "Too late",
+    Verdict.DUPLICATE: "You said so already",
+    Verdict.DENIED: "Not allowed",
+    Verdict.REASON_NEEDED: "Say why",
+    Verdict.UNKNOWN: "Nothing to decide",
 }
 
 
@@ -105,7 +105,7 @@ async def decide(
     if ask.kind in (AskKind.GATE, AskKind.REVIEW):
         check_known(request)
     held = await holds(request, ask)
-    if not approvers(ask) and not await _may_answer(request, services, view, ask):
+    if not permitted(ask) and not await _may_answer(request, services, view, ask):
         raise Refused(
             f"{request.actor.name} may not answer for {view.run.runbook}: that needs a grant for it. "
             f"{request.program} whoami shows yours."
@@ -113,7 +113,7 @@ async def decide(
     if break_glass:
         await _check_glass(request)
     to = None
-    if choice == HAND_OVER:
+    if choice == ASSIGN:
         to, words = _handed_to(words), ""
     is_evidence = ask.kind == AskKind.MANUAL and choice == "done"
     decided = await services.runs.decide(
@@ -126,7 +126,7 @@ async def decide(
         break_glass=break_glass,
         to=to,
     )
-    return said(decided.outcome, decided.text, decided.run or view.run.id)
+    return said(decided, view.run.id)
 
 
 async def _may_answer(request: Request, services: Services, view: RunView, ask: AskRow) -> bool:
@@ -155,16 +155,15 @@ def _handed_to(words: str) -> Person:
     return Person(kind="slack", id=found["id"], name=found["name"] or found["id"])
 
 
-def said(outcome: str, text: str, run: str) -> Reply:
+def said(decided: Decided, run: str = "") -> Reply:
     """What became of a decision, for the person who made it. Everybody else sees it on the card."""
-    taken = outcome in _TAKEN
-    title = _TITLES.get(outcome, "Nothing was changed")
+    title = _TITLES[decided.outcome]
     return Reply(
         title=title,
-        fallback=f"{title}: {text}",
-        status=Status.OK if taken else Status.WARNING,
-        elements=(Paragraph(text),),
-        data={"outcome": str(outcome), "text": text, "run": run},
+        fallback=f"{title}: {decided.text}",
+        status=Status.OK if decided.outcome in _TAKEN else Status.WARNING,
+        elements=(Paragraph(decided.text),),
+        data={"outcome": decided.outcome.value, "text": decided.text, "run": decided.run or run},
     )
 
 

@@ -2,11 +2,11 @@
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
 
 from commands.reply import RunForm
 from commands.words import quoted
 from runbooks.errors import UsageError
+from runbooks.spec.params import Param, secret_names
 from runbooks.spec.runbook import Runbook
 
 
@@ -31,7 +31,7 @@ def parse_given(words: tuple[str, ...]) -> dict[str, str]:
 def secrets_in(words: tuple[str, ...], runbook: Runbook | None) -> tuple[str, ...]:
     """The values that no log may have: of secret parameters, and of keys that nobody has declared (one may
     be a secret's, mistyped)."""
-    shown = {name for name, param in (runbook.params if runbook else {}).items() if not param.secret}
+    shown = runbook.params.keys() - secret_names(runbook.params) if runbook else frozenset[str]()
     pairs = (word.partition("=") for word in words)
     return tuple(value for key, _, value in pairs if value and key not in shown)
 
@@ -42,7 +42,7 @@ class FormNeeded(UsageError):
     def __init__(
         self, program: str, word: str, runbook: Runbook, given: Mapping[str, str], faults: Mapping[str, str]
     ) -> None:
-        secret = {name for name, param in runbook.params.items() if param.secret}
+        secret = secret_names(runbook.params)
         self.form = RunForm(
             word=word,
             runbook=runbook.name,
@@ -55,7 +55,7 @@ class FormNeeded(UsageError):
 
 
 def _completed(
-    runbook: Runbook, given: Mapping[str, str], faults: Mapping[str, str], secret: set[str]
+    runbook: Runbook, given: Mapping[str, str], faults: Mapping[str, str], secret: frozenset[str]
 ) -> str:
     """The command with what is right in it, and a placeholder for what is missing or wrong."""
     words = [runbook.name]
@@ -72,6 +72,6 @@ def _assigned(name: str, value: str) -> str:
     return f"{name}={shlex.quote(value)}"
 
 
-def is_needed(param: Any) -> bool:
+def is_needed(param: Param) -> bool:
     """Whether a run cannot begin without it."""
-    return bool(param.required) and param.default is None
+    return param.required and param.default is None

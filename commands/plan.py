@@ -5,7 +5,7 @@ from datetime import datetime
 
 from commands.command import Command, Group, Progress, Request, Services
 from commands.given import FormNeeded, parse_given, secrets_in
-from commands.reply import Element, Listing, Note, Paragraph, Reply, Span, code, strong
+from commands.reply import Element, Fields, Listing, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import check_plan, find_runbook, short
 from commands.times import ago, clock
 from commands.words import counted
@@ -15,6 +15,7 @@ from runbooks.spec.params import ParamFaults
 from runbooks.spec.plan import Plan as Planned
 from runbooks.spec.planned import PlannedStep
 from runbooks.spec.runbook import Runbook
+from runbooks.steps.action import Risk
 from runbooks.targets import TargetBase
 
 #: Lines of a step on the card; all of them are in the details.
@@ -87,8 +88,9 @@ async def allowed_plan(
 def drawn(plan: Planned, locks: Sequence[LockRow], paused: str, now: datetime) -> Reply:
     """The plan as people read it."""
     elements: list[Element] = []
-    if plan.params:
-        elements.append(Paragraph("  ".join(f"{name}={value}" for name, value in plan.params.items())))
+    given = [(name, (code(str(value)),)) for name, value in plan.params.items() if value is not None]
+    if given:
+        elements.append(Fields(tuple(given)))
     elements += [Paragraph(_brief(step)) for step in plan.steps]
     elements.append(Paragraph((strong("Locks: "), Span(_locks(plan, locks, now)))))
     undo = "; ".join(_undone(plan)) or "nothing: no step says how it is undone"
@@ -107,9 +109,8 @@ def drawn(plan: Planned, locks: Sequence[LockRow], paused: str, now: datetime) -
 
 
 def _brief(step: PlannedStep) -> tuple[Span, ...]:
-    facts = ", ".join(
-        fact for fact in (step.kind, step.target, f"risk {step.risk}" if step.risk else "") if fact
-    )
+    risk = f"risk {step.risk}" if step.risk != Risk.READ else ""
+    facts = ", ".join(fact for fact in (step.kind, step.target, risk) if fact)
     pieces = [strong(step.title), Span(f"  {facts}")]
     if step.gate:
         pieces.append(Span(f"\n  {step.gate}"))
@@ -120,7 +121,7 @@ def _brief(step: PlannedStep) -> tuple[Span, ...]:
     for line in lines[:MOST_LINES]:
         pieces += [Span("\n  "), code(line)]
     if len(lines) > MOST_LINES:
-        pieces.append(Span(f"\n  and {len(lines) - MOST_LINES} more lines, in the details"))
+        pieces.append(Span(f"\n  and {counted(len(lines) - MOST_LINES, 'more line')}, in the details"))
     if step.unresolved:
         pieces.append(Span(f"\n  known only later: {', '.join(step.unresolved)}"))
     return tuple(pieces)

@@ -36,4 +36,4 @@ class Resume(Command):
             one = f" A rollout that is held goes on with {program} answer {words[0]} resume." if words else ""
             raise UsageError(f"Say: {program} resume everything.{one}")
         decided = await services.runs.resume_everything(request.by, " ".join(words[1:]).strip())
-        return said(decided.outcome, decided.text, "")
+        return said(decided)

@@ -5,6 +5,7 @@ from typing import Any
 
 from commands.command import ActorKind, Request, Services
 from commands.words import quoted
+from runbooks.engine.decisions import permitted
 from runbooks.errors import Refused, UsageError
 from runbooks.nearest import nearest
 from runbooks.records.runs import AskRow, RunRow, RunView
@@ -85,21 +86,9 @@ def is_own(request: Request, run: RunRow) -> bool:
     return run.requester_id == request.by.id
 
 
-def approvers(ask: AskRow) -> tuple[str, ...]:
-    """Who may decide now, as the runbook names them; nobody when whoever may run the runbook may."""
-    later = _names(ask.spec.get("then")) if ask.reminded and ask.remind_at is None else ()
-    return tuple(dict.fromkeys([*_names(ask.spec.get("approvers")), *later]))
-
-
-def _names(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,) if value else ()
-    return tuple(str(each) for each in value) if isinstance(value, (list, tuple)) else ()
-
-
 async def holds(request: Request, ask: AskRow) -> frozenset[str]:
     """Which of the ask's approvers the person is."""
-    named = approvers(ask)
+    named = permitted(ask)
     return await request.holds(named) if named else frozenset()
 
 
@@ -110,7 +99,7 @@ async def may_see(request: Request, services: Services, view: RunView) -> bool:
         return True
     if any(vote.person == request.by.id for vote in view.votes):
         return True
-    named = {name for ask in view.asks for name in approvers(ask)}
+    named = {name for ask in view.asks for name in permitted(ask)}
     if not named:
         return False
     try:

@@ -1,38 +1,23 @@
 """One run in full: steps, times, outputs, people, and everything that was done outside."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
-from commands.reply import Element, Listing, Note, Paragraph, Reply, Row, Rows, Span, strong
-from commands.rights import approvers, short
+from commands.reply import Element, Listing, Note, Paragraph, Reply
+from commands.rights import short
 from commands.run import waits
+from commands.run_card import run_card
 from commands.times import ago, clock, span
-from runbooks.records.runs import EffectRow, RunRow, RunState, RunView, StepRow, StepState, VoteRow, WaitingOn
-from runbooks.status import Status
-
-_STATUS = {
-    StepState.OK: Status.OK,
-    StepState.WARNING: Status.WARNING,
-    StepState.FAILED: Status.CRITICAL,
-    StepState.IN_DOUBT: Status.UNKNOWN,
-    StepState.CANCELLED: Status.WARNING,
-}
-#: How each end of a run is judged: only what people asked for and got is fine.
-ENDS = {
-    RunState.SUCCEEDED: Status.OK,
-    RunState.FAILED: Status.CRITICAL,
-    RunState.CANCELLED: Status.WARNING,
-    RunState.ROLLED_BACK: Status.WARNING,
-    RunState.ABANDONED: Status.CRITICAL,
-}
+from runbooks.engine.decisions import permitted
+from runbooks.records.runs import EffectRow, RunRow, RunView, StepRow, StepState, VoteRow, WaitingOn
 
 
 def shown(view: RunView, now: datetime) -> str:
     """What a run that is not over does or waits for, in one line."""
     run = view.run
     if view.open_asks:
-        asks = (f"{ask.title}{_whom(approvers(ask))}" for ask in view.open_asks)
+        asks = (f"{ask.title}{_whom(permitted(ask))}" for ask in view.open_asks)
         return "asks: " + "; ".join(asks)
     if view.in_the_way:
         behind = ", ".join(f"{lock.target} (run {short(lock.run)})" for lock in view.in_the_way)
@@ -52,54 +37,30 @@ def _whom(names: tuple[str, ...]) -> str:
 
 
 def in_full(program: str, view: RunView, journal: Sequence[EffectRow], now: datetime) -> Reply:
-    """Everything about one run."""
-    run = view.run
-    elements: list[Element] = [
-        Paragraph((strong(run.state.replace("_", " ")), *_asked_by(run, now))),
-        *(Paragraph(text) for text in waits(program, view, now)),
-    ]
-    if not run.over and not waits(program, view, now):
-        elements.append(Paragraph(shown(view, now)))
-    if run.params:
-        elements.append(Paragraph("  ".join(f"{name}={value}" for name, value in run.params.items())))
-    if view.steps:
-        elements.append(Rows(tuple(_row(step, now) for step in view.steps)))
+    """Everything about one run: its card, then who said what, and in the details what was done."""
+    card = run_card(view)
+    elements: list[Element] = [*card.elements, Note(_times(view.run, now))]
+    if view.in_the_way:
+        elements += [Paragraph(text) for text in waits(program, view, now)]
     elements += [Paragraph(_vote(vote, view, now)) for vote in view.votes]
-    elements.append(Note(f"{run.runbook}  ·  run {short(run.id)}  ·  plan {run.plan_digest[:12]}"))
-    title = f"{run.title}: {run.state.replace('_', ' ')}"
-    return Reply(
-        title=title,
-        fallback=title,
-        status=ENDS.get(RunState(run.state)),
+    return replace(
+        card,
         elements=tuple(elements),
         details=tuple(_details(view, journal)),
+        private=True,
+        done=True,
         data=in_data(view, journal),
     )
 
 
-def _asked_by(run: RunRow, now: datetime) -> tuple[Span, ...]:
-    begun = f", begun {clock(run.started_at, now)}" if run.started_at else ""
-    ended = ""
+def _times(run: RunRow, now: datetime) -> str:
+    said = [f"asked by {run.requester_name} {ago(run.created_at, now)}"]
+    if run.started_at:
+        said.append(f"begun {clock(run.started_at, now)}")
     if run.ended_at:
         took = f" after {span(run.ended_at - run.started_at)}" if run.started_at else ""
-        ended = f", ended {clock(run.ended_at, now)}{took}"
-    undone = f"  It undoes run {short(run.rollback_of)}." if run.rollback_of else ""
-    why = f"  {run.stop_reason}" if run.stop_reason else ""
-    return (Span(f"  asked by {run.requester_name} {ago(run.created_at, now)}{begun}{ended}.{undone}{why}"),)
-
-
-def _row(step: StepRow, now: datetime) -> Row:
-    took = ""
-    if step.started_at:
-        took = span((step.ended_at or now) - step.started_at)
-    attempt = f"attempt {step.attempt}" if step.attempt > 1 else ""
-    return Row(
-        status=_STATUS.get(StepState(step.state), Status.SKIPPED),
-        title=f"{step.title}: {step.state.replace('_', ' ')}",
-        value=took,
-        trend=attempt,
-        note=step.error or step.progress or step.summary,
-    )
+        said.append(f"ended {clock(run.ended_at, now)}{took}")
+    return ", ".join(said)
 
 
 def _vote(vote: VoteRow, view: RunView, now: datetime) -> str:

@@ -1,7 +1,8 @@
 """`/maint runbooks [NAME]`: what can be run here, and what each is for."""
 
+import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from pathlib import PurePath
 
 from commands.command import Command, Group, Progress, Request, Services
 from commands.given import is_needed
@@ -9,8 +10,12 @@ from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import find_runbook, runnable
 from runbooks.errors import UsageError
 from runbooks.spec.model import show_duration
-from runbooks.spec.runbook import Runbook, RunbookStep
+from runbooks.spec.params import Param
+from runbooks.spec.runbook import Escalation, Runbook
+from runbooks.spec.runbook_step import RunbookStep
 from runbooks.targets import TargetBase
+
+_REFERENCE = re.compile(r"\{\{\s*(?:\w+\.)*(?P<name>[\w-]+)\s*\}\}")
 
 
 class Runbooks(Command):
@@ -61,7 +66,7 @@ def _brief(runbook: Runbook) -> tuple[Span, ...]:
     params = "  ".join(
         f"{name}={'…' if is_needed(param) else '[…]'}" for name, param in runbook.params.items()
     )
-    pieces = [code(runbook.name), Span(f"  {runbook.title}{owner}")]
+    pieces = [code(runbook.name), Span(f"  {_named(runbook.title)}{owner}")]
     if runbook.purpose:
         pieces.append(Span(f"\n  {runbook.purpose}"))
     if params:
@@ -83,17 +88,22 @@ def explained(program: str, runbook: Runbook) -> Reply:
         *_section("Locks", runbook.locks),
         *_section("Trouble is told to", (_escalation(each) for each in runbook.escalation)),
     ]
-    facts = [f"owner {runbook.owner}" if runbook.owner else "", runbook.path]
+    facts = [f"owner {runbook.owner}" if runbook.owner else "", PurePath(runbook.path).name]
     if runbook.timeout:
         facts.insert(1, f"at most {show_duration(runbook.timeout)}")
     elements.append(Note("  ·  ".join(fact for fact in facts if fact)))
     elements.append(Note(f"{program} plan {runbook.name} shows what it would do, and touches nothing."))
     return Reply(
-        title=f"{runbook.name}: {runbook.title}",
-        fallback=f"{runbook.name}: {runbook.purpose or runbook.title}",
+        title=f"{runbook.name}: {_named(runbook.title)}",
+        fallback=f"{runbook.name}: {runbook.purpose or _named(runbook.title)}",
         elements=tuple(elements),
         data=as_data(runbook),
     )
+
+
+def _named(title: str) -> str:
+    """A title with the names of parameters in place of their values: `Rollout of VERSION`."""
+    return _REFERENCE.sub(lambda found: found["name"].upper(), title)
 
 
 def _section(title: str, lines: Iterable[str]) -> tuple[Paragraph, ...]:
@@ -101,10 +111,12 @@ def _section(title: str, lines: Iterable[str]) -> tuple[Paragraph, ...]:
     return (Paragraph((strong(title), Span(text))),) if text else ()
 
 
-def _param(name: str, param: Any) -> str:
-    facts = [str(param.type)]
+def _param(name: str, param: Param) -> str:
+    facts: list[str] = [param.type]
     if param.choices:
         facts.append("one of " + ", ".join(map(str, param.choices)))
+    if param.choices_from:
+        facts.append(f"one of those that {param.choices_from.target} lists")
     if param.pattern:
         facts.append(f"like {param.pattern}")
     bounds = {"from": param.min, "to": param.max}
@@ -125,11 +137,11 @@ def _steps(steps: Iterable[RunbookStep], depth: int = 0) -> Iterator[str]:
         on = f" on {target}" if isinstance(target, str) and target != "*" else ""
         each = " for each of them" if step.for_each is not None else ""
         only = f", only when {' and '.join(step.when)} says so" if step.when else ""
-        yield f"{'   ' * depth}{step.title}  ({step.kind}{on}{each}{only})"
+        yield f"{'   ' * depth}{_named(step.title)}  ({step.kind}{on}{each}{only})"
         yield from _steps(step.steps, depth + 1)
 
 
-def _escalation(each: Any) -> str:
+def _escalation(each: Escalation) -> str:
     conditions = " and ".join(f"{name} is {condition}" for name, condition in each.when.items())
     page = ", who is paged" if each.page else ""
     note = f": {each.note}" if each.note else ""
@@ -144,7 +156,7 @@ def as_data(runbook: Runbook) -> dict[str, object]:
         "purpose": runbook.purpose,
         "owner": runbook.owner,
         "params": {
-            name: {"type": str(param.type), "needed": is_needed(param), "secret": bool(param.secret)}
+            name: {"type": param.type, "needed": is_needed(param), "secret": param.secret}
             for name, param in runbook.params.items()
         },
         "steps": [step.id for step in runbook.steps],

@@ -38,4 +38,4 @@ class Stop(Command):
             raise UsageError(f'Say: {program} stop everything "reason".{one}')
         reason = reason_in(words[1:], f'{program} stop everything "reason"')
         decided = await services.runs.stop_everything(request.by, reason)
-        return said(decided.outcome, decided.text, "")
+        return said(decided)

@@ -50,7 +50,7 @@ class Unlock(Command):
             hint = f"Did you mean {meant}?" if meant else f"Locked are: {', '.join(held) or 'none'}."
             raise UsageError(f"Nobody holds a lock on {quoted(name)}. {hint}")
         decided = await services.runs.unlock(name, request.by, reason)
-        return said(decided.outcome, decided.text, decided.run)
+        return said(decided)
 
 
 def _may(request: Request, services: Services, name: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from commands.command import Request
+from runbooks.engine.decided import Verdict
 from tests.commands.world import (
     NOW,
     OTHER,
@@ -148,7 +149,7 @@ async def test_several_questions_of_one_sort_are_told_apart() -> None:
 
 async def test_who_is_late_hears_it_from_the_engine() -> None:
     """A gate that is decided already: the engine says by whom, and records it."""
-    engine = Engine(outcome="late").put(view(run_row(state="running"), closed(GATE)))
+    engine = Engine(outcome=Verdict.LATE).put(view(run_row(state="running"), closed(GATE)))
 
     reply = await World(engine).ask(in_slack("kim", "approve deploy01"))
 
@@ -168,7 +169,7 @@ async def test_a_run_that_is_over_says_so_with_the_way_back() -> None:
 
 async def test_who_may_not_approve_is_judged_by_the_engine() -> None:
     """The requester of the run sees it, holds nothing of the gate, and the engine says and records so."""
-    engine = Engine(outcome="denied").put(view(run_row(), GATE))
+    engine = Engine(outcome=Verdict.DENIED).put(view(run_row(), GATE))
 
     reply = await World(engine).ask(in_slack("sam", "approve deploy01"))
 

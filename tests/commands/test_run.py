@@ -1,9 +1,11 @@
 """`run` and `plan`: who may, what is refused, what is started, and what is said of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from commands.reply import RunForm
-from runbooks.access import Place
+from runbooks.access import Access, Grant, Place
 from tests.commands.world import DEPLOY, OPS, Engine, World, at_terminal, in_slack, lock, read
 
 
@@ -74,12 +76,10 @@ async def test_a_run_starts_with_what_was_given() -> None:
 async def test_the_card_is_where_people_see_it(place: Place, channel: str, said: str) -> None:
     """In the channel where it was asked for; for a direct message in the channel that the runbook names."""
     world = World()
-    request = in_slack("dana", "run deploy version=1.2", place=place)
-    if place.direct:
-        # Only a grant that names direct messages holds there.
-        object.__setattr__(request, "access", at_terminal("").access)
+    grant = Grant(role="admin", runbooks=("deploy",), channels=("ops", "direct"))
+    access = Access(frozenset({"admin"}), (grant,), place)
 
-    reply = await world.ask(request)
+    reply = await world.ask(replace(in_slack("dana", "run deploy version=1.2", place=place), access=access))
 
     assert world.engine.done[0][4] == channel
     assert said in read(reply)
@@ -103,7 +103,10 @@ async def test_what_is_missing_becomes_a_form() -> None:
     reply = await World().ask(in_slack("sam", "run deploy note=later token=hunter22"))
 
     assert reply.form == RunForm(
-        runbook="deploy", given={"note": "later"}, faults={"version": "is missing"}, word="run"
+        runbook="deploy",
+        given={"note": "later"},
+        faults={"version": "is missing: Version to roll out"},
+        word="run",
     )
     assert "Complete it: /maint run deploy version=VERSION token=TOKEN note=later" in read(reply)
 
@@ -142,21 +145,18 @@ async def test_a_plan_shows_everything_and_touches_nothing() -> None:
 
     shown = read(reply)
     for said in (
-        "version=1.2  token=•••",
-        "Shift traffic  rollout, app, risk high",
-        "10 % of the traffic",
-        "and 1 more lines, in the details",
-        "1 of sre must approve",
+        "version: 1.2\nenvironment: production\ntoken: •••\n",
+        "Approval  gate\n  1 person of sre must approve",
+        "Look at the shop  http.probe, app\n  measures",
+        "> 2,000 ms",
         "Locks: app, held by run other022 since 11:40 UTC",
-        "A rollback would do: Undo: Shift traffic (0 %)",
-        "Careful: every stage restarts all pods",
+        "A rollback would do: Let it settle (waits 1m)",
         "Everything is stopped (dana: fire)",
-        "Nothing was touched.  ·  digest d1d1d1d1d1d1",
     ):
         assert said in shown
-    assert "watches for an hour" in reply.details[0].text
+    assert "watch  Watch it  [wait]" in reply.details[0].text
     assert isinstance(reply.data, dict)
-    assert reply.data["digest"] == "d1" * 32
+    assert f"Nothing was touched.  ·  digest {reply.data['digest'][:12]}" in shown
     assert world.engine.done == []
 
 

@@ -7,21 +7,24 @@ of the answers, is the matter of these tests; the engine's own are in tests/engi
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from commands import COMMANDS
 from commands.command import Actor, ActorKind, Holds, Request, Services
 from commands.dispatch import Admission, Dispatcher
-from commands.reply import Listing, Note, Paragraph, Reply, Rows, plain
+from commands.reply import Alarm, Buttons, Fields, Lines, Listing, Note, Paragraph, Reply, Rows, plain
 from runbooks.access import Access, Grant, Place, terminal_access
 from runbooks.engine.checks import CheckRunner, Limits
-from runbooks.errors import ParamFaults, Refused, UsageError
+from runbooks.engine.decided import Decided, Verdict
+from runbooks.errors import Refused, UsageError
 from runbooks.records.audit import Event
 from runbooks.records.person import Person
 from runbooks.records.runs import AskRow, EffectRow, LockRow, RunRow, RunView, StepRow, VoteRow
 from runbooks.scrub import Scrubber
-from runbooks.spec.runbook import Escalation, Runbook, RunbookStep
-from runbooks.steps import CHECKS
+from runbooks.spec.library import load_library
+from runbooks.spec.params import parse_params
+from runbooks.spec.plan import Plan, make_plan
 from runbooks.targets import HttpTarget
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -36,104 +39,10 @@ RUN, OTHER, GONE = ("01jd0000000000000" + end.rjust(9, "0") for end in ("deploy0
 UNDOING = "01jd00000000000000undoing0"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Param:
-    """A declared parameter."""
-
-    type: str = "string"
-    prompt: str = ""
-    help: str = ""
-    default: Any = None
-    required: bool = True
-    secret: bool = False
-    pattern: str | None = None
-    min: Any = None
-    max: Any = None
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedStep:
-    """A step of a plan."""
-
-    path: str
-    title: str
-    kind: str
-    target: str = ""
-    lines: tuple[str, ...] = ()
-    risk: str = "read"
-    repeatable: bool = True
-    gate: str = ""
-    when: str = ""
-    undo: tuple[str, ...] = ()
-    unresolved: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        return self.path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A plan."""
-
-    runbook: str
-    title: str
-    params: Mapping[str, Any]
-    steps: tuple[PlannedStep, ...]
-    locks: tuple[str, ...] = ()
-    rollback: tuple[PlannedStep, ...] = ()
-    warnings: tuple[str, ...] = ()
-    digest: str = "d1" * 32
-
-    def as_json(self) -> dict[str, Any]:
-        named = {step.target: "somewhere" for step in self.steps if step.target}
-        return {"runbook": self.runbook, "targets": named, "steps": [vars(step) for step in self.steps]}
-
-
-@dataclass(frozen=True)
-class Decided:
-    """What became of a decision."""
-
-    outcome: str
-    text: str
-    run: str = ""
-
-
-def runbook(name: str, target: str, **more: Any) -> Runbook:
-    """A runbook with one step on that target."""
-    probe = CHECKS["http.probe"]
-    step = RunbookStep(
-        id="shift", title="Shift traffic", kind="http.probe", line=1, fields={"target": target},
-        model=probe, sample=probe(target=target),
-    )  # fmt: skip
-    given: dict[str, Any] = {
-        "title": name.capitalize(), "purpose": "", "owner": "", "prerequisites": (), "success_criteria": (),
-        "schedule": (), "escalation": (), "timeout": None, "steps": (step,), "path": f"{name}.yaml",
-        "digest": "0" * 64,
-    }  # fmt: skip
-    return Runbook(name=name, **{**given, **more})
-
-
-DEPLOY = runbook(
-    "deploy",
-    "app",
-    title="Deploy the shop",
-    purpose="A new version, in stages, and back if it misbehaves.",
-    owner="platform",
-    prerequisites=("The tests are green",),
-    success_criteria=("Errors stay below 1 %",),
-    escalation=(Escalation(when={"status": "critical"}, to="devops", page=True, note="day and night"),),
-    params={
-        "version": Param(prompt="Version to roll out", pattern=r"\d+\.\d+"),
-        "environment": Param(type="choice", choices=("staging", "production"), default="production"),
-        "token": Param(secret=True, required=False),
-        "note": Param(required=False),
-    },
-    locks=("app",),
-    channel="alerts",
+RUNBOOKS = load_library(
+    None, {name: type(target) for name, target in TARGETS.items()}, shipped=Path(__file__).parent / "library"
 )
-CLEAN = runbook("clean", "preview", purpose="Room on the disk.")
+DEPLOY = RUNBOOKS["deploy"]
 
 
 def run_row(id_: str = RUN, **more: Any) -> RunRow:
@@ -207,7 +116,7 @@ class Engine:
     views: dict[str, RunView] = field(default_factory=dict)
     held: tuple[LockRow, ...] = ()
     stopped: str = ""
-    outcome: str = "closed"
+    outcome: Verdict = Verdict.CLOSED
     done: list[tuple[Any, ...]] = field(default_factory=list)
     effects: tuple[EffectRow, ...] = ()
     in_the_way: tuple[LockRow, ...] = ()
@@ -217,28 +126,8 @@ class Engine:
         return self
 
     async def plan(self, runbook: str, params: Mapping[str, Any], by: Person) -> Plan:
-        declared = {"deploy": DEPLOY, "clean": CLEAN}[runbook].params
-        faults = {key: "there is no such parameter" for key in params if key not in declared}
-        if runbook == "deploy" and "version" not in params:
-            faults["version"] = "is missing"
-        if faults:
-            raise ParamFaults(faults)
-        target = {"deploy": "app", "clean": "preview"}[runbook]
-        shift = PlannedStep(
-            path="shift", title="Shift traffic", kind="rollout", target=target, risk="high",
-            lines=("10 % of the traffic", "25 %", "50 %", "100 %", "watches for an hour"),
-        )  # fmt: skip
-        gate = PlannedStep(path="go", title="Approval", kind="gate", gate="1 of sre must approve")
-        undo = PlannedStep(path="rollback:shift", title="Undo: Shift traffic", kind="rollout", lines=("0 %",))
-        return Plan(
-            runbook=runbook,
-            title=f"{runbook} {params.get('version', '')}".strip(),
-            params={key: "•••" if declared[key].secret else value for key, value in params.items()},
-            steps=(gate, shift),
-            locks=(target,),
-            rollback=(undo,),
-            warnings=("every stage restarts all pods",),
-        )
+        found = RUNBOOKS[runbook]
+        return make_plan(found, parse_params(found.params, params, TARGETS), TARGETS)
 
     async def start(
         self,
@@ -291,11 +180,11 @@ class Engine:
         said = {"reason": reason, "evidence": evidence, "break_glass": break_glass, "to": to}
         given = {name: value for name, value in said.items() if value}
         self.done.append(("decide", ask, choice, by.id, holds, given))
-        return Decided(self.outcome, f"{choice}: {self.outcome}", RUN)
+        return Decided(outcome=self.outcome, text=f"{choice}: {self.outcome}", run=RUN)
 
     async def cancel(self, run: str, by: Person, reason: str) -> Decided:
         self.done.append(("cancel", run, by.id, reason))
-        return Decided("closed", "It is asked to stop.", run)
+        return Decided(outcome=Verdict.CLOSED, text="It is asked to stop.", run=run)
 
     async def rollback(self, run: str, by: Person, reason: str) -> RunRow:
         self.done.append(("rollback", run, by.id, reason))
@@ -306,18 +195,18 @@ class Engine:
 
     async def unlock(self, target: str, by: Person, reason: str) -> Decided:
         self.done.append(("unlock", target, by.id, reason))
-        return Decided("closed", f"{target} is free.")
+        return Decided(outcome=Verdict.CLOSED, text=f"{target} is free.")
 
     async def locks(self) -> tuple[LockRow, ...]:
         return self.held
 
     async def stop_everything(self, by: Person, reason: str) -> Decided:
         self.done.append(("stop", by.id, reason))
-        return Decided("closed", "Everything is stopped.")
+        return Decided(outcome=Verdict.CLOSED, text="Everything is stopped.")
 
     async def resume_everything(self, by: Person, reason: str) -> Decided:
         self.done.append(("resume", by.id, reason))
-        return Decided("closed", "Everything goes on.")
+        return Decided(outcome=Verdict.CLOSED, text="Everything goes on.")
 
     async def paused(self) -> str:
         return self.stopped
@@ -402,7 +291,7 @@ class World:
         checks = CheckRunner(TARGETS, None, scrub, Limits())  # type: ignore[arg-type]
         services = Services(
             targets=TARGETS,
-            runbooks={"deploy": DEPLOY, "clean": CLEAN},
+            runbooks=RUNBOOKS,
             checks=checks,
             commands=COMMANDS,
             runs=self.engine,
@@ -425,8 +314,14 @@ def read(reply: Reply) -> str:
     lines = [reply.title]
     for element in reply.elements:
         match element:
-            case Paragraph(text) | Note(text):
+            case Paragraph(text) | Note(text) | Alarm(text):
                 lines.append(plain(text))
+            case Fields(pairs):
+                lines += [f"{name}: {plain(text)}" for name, text in pairs]
+            case Lines(items):
+                lines += [f"{item.mark} {plain(item.text)} {plain(item.note)}" for item in items]
+            case Buttons(buttons):
+                lines += [button.command for button in buttons]
             case Listing(_, text):
                 lines.append(text)
             case Rows(rows):
