@@ -15,18 +15,14 @@ from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
 from bot.settings import Loaded, SlackCredentials, load_settings, slack_credentials
 from bot.slack.app import Bot, make_app, who_are_we
-from bot.slack.board import Board
 from bot.slack.client import SlackClient
 from bot.slack.connection import SocketConnections
-from bot.slack.gateway import INTERRUPTED, Gateway
-from bot.slack.pace import Edits
-from bot.slack.people import People
+from bot.slack.edge import Edge
+from bot.slack.gateway import INTERRUPTED
 from bot.slack.publisher import Publisher
 from bot.slack.requests import slack_route
-from bot.slack.throttle import Throttle
 from runbooks.engine.crew import Crew
 from runbooks.errors import MaintError, RecordsError
-from runbooks.records.board import BoardRecords
 from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
@@ -36,8 +32,6 @@ log = structlog.get_logger()
 
 #: Seconds that requests under way get after SIGTERM; Docker kills after 10.
 DRAIN = 7.0
-#: Seconds that cards which are being drawn get.
-LAST_DRAWING = 2.0
 #: Seconds between two rounds of removing what is old.
 TIDY_INTERVAL = 600.0
 #: Seconds that the database has to answer /readyz; who asks waits hardly longer.
@@ -122,36 +116,27 @@ class Server:
             log.warning(
                 "slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest"
             )
-        board_records = BoardRecords(core.records)
-        publisher = Publisher(client, core.records, Edits(board_records))
-        people = People(client.web, frozenset({bot.team, *settings.slack.teams}), settings.roles)
-        board = Board(
-            client,
-            board_records,
-            called=people.called,
-            channels=settings.slack.channels,
-            scrub=self._loaded.scrub,
-        )
-        core.engine.on_change(board.nudge)
         crew = Crew(core.engine, core.records, core.records.engine, version=__version__)
+        edge = Edge(
+            client=client,
+            records=core.records,
+            services=core.services,
+            dispatcher=core.dispatcher,
+            scrub=self._loaded.scrub,
+            teams=frozenset({bot.team, *settings.slack.teams}),
+            roles=settings.roles,
+            grants=settings.grants,
+            commands_per_minute=settings.limits.commands_per_minute,
+        )
+        core.engine.on_change(edge.nudge)
         await crew.start()
         stack.push_async_callback(crew.stop, DRAIN)
-        board.start()
-        stack.push_async_callback(board.stop, LAST_DRAWING)
-        gateway = Gateway(
-            dispatcher=core.dispatcher,
-            people=people,
-            publisher=publisher,
-            throttle=Throttle(settings.limits.commands_per_minute),
-            grants=settings.grants,
-            channels=settings.slack.channels,
-        )
         secret = credentials.signing_secret.get_secret_value() if credentials.signing_secret else ""
         app = make_app(client.web, bot, secret)
-        gateway.listen(app)
-        gateway.start()
-        stack.push_async_callback(self._drain, gateway)
-        tidying = asyncio.create_task(self._tidy(core.records, publisher, crew))
+        edge.listen(app)
+        edge.start()
+        stack.push_async_callback(self._drain, edge)
+        tidying = asyncio.create_task(self._tidy(core.records, edge.publisher, crew))
         stack.callback(tidying.cancel)
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
@@ -191,8 +176,8 @@ class Server:
             faults["slack"] = "not connected"
         return faults
 
-    async def _drain(self, gateway: Gateway) -> None:
-        if not await gateway.drain(DRAIN):
+    async def _drain(self, edge: Edge) -> None:
+        if not await edge.drain(DRAIN):
             log.warning("maint.drain.cut_off", seconds=DRAIN)
 
     async def _tidy(self, records: Records, publisher: Publisher, crew: Crew) -> None:

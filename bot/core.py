@@ -21,6 +21,7 @@ class Core:
     loaded: Loaded
     records: Records
     engine: Engine
+    services: Services
     dispatcher: Dispatcher
 
 
@@ -51,6 +52,8 @@ async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
             channels=settings.slack.channels,
         )
         dispatcher = Dispatcher(services, records, loaded.scrub)
-        yield Core(loaded=loaded, records=records, engine=engine, dispatcher=dispatcher)
+        yield Core(
+            loaded=loaded, records=records, engine=engine, services=services, dispatcher=dispatcher
+        )
     finally:
         await records.close()

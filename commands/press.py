@@ -11,7 +11,7 @@ from commands.questions import HAND_OVER, takes_evidence
 from commands.reply import Reply
 from commands.rights import approvers, find_run, holds, may_run
 from commands.rollback import Rollback
-from commands.runs import Runs
+from commands.runs import RunsCommand
 from runbooks.errors import Refused, UsageError
 from runbooks.records.runs import AskRow, RunView
 from runbooks.targets import TargetBase
@@ -62,7 +62,7 @@ class Press(Command):
         choice, value, text = (*words, "", "", "")[:3]
         run, ask = ids_in(value)
         if choice == DETAILS:
-            return await Runs().answer(request, (run,), services, progress)
+            return await RunsCommand().answer(request, (run,), services, progress)
         if choice in (CANCEL, UNDO) and not ask:
             if not text:
                 return await self._may_stop(request, services, choice, run)

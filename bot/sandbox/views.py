@@ -28,9 +28,17 @@ def push_onto(workspace: Workspace, user: str, definition: dict[str, Any]) -> Vi
     return workspace.show_view(user, definition, above=stack[-1])
 
 
+def _allowed(request: Request, definition: dict[str, Any]) -> dict[str, Any]:
+    """Who lets people attach files must be able to read them. Raises SlackError."""
+    elements = [block.get("element", {}) for block in definition["blocks"] if block["type"] == "input"]
+    if any(element.get("type") == "file_input" for element in elements):
+        request.need("files:read")
+    return definition
+
+
 def open_view(request: Request) -> dict[str, Any]:
     """views.open"""
-    definition = definition_of(request.arguments.get("view"), "modal")
+    definition = _allowed(request, definition_of(request.arguments.get("view"), "modal"))
     trigger = request.triggers.take(request.text("trigger_id"))
     for view in request.workspace.stack(trigger.user):
         request.workspace.close_view(view)
@@ -39,7 +47,7 @@ def open_view(request: Request) -> dict[str, Any]:
 
 def push(request: Request) -> dict[str, Any]:
     """views.push"""
-    definition = definition_of(request.arguments.get("view"), "modal")
+    definition = _allowed(request, definition_of(request.arguments.get("view"), "modal"))
     trigger = request.triggers.take(request.text("trigger_id"))
     return {"view": push_onto(request.workspace, trigger.user, definition).to_dict()}
 
@@ -54,7 +62,7 @@ def update(request: Request) -> dict[str, Any]:
     view = found[-1] if found else workspace.views.get(request.text("view_id"))
     if view is None or view.closed:
         raise SlackError("not_found")
-    definition = definition_of(request.arguments.get("view"), view.definition["type"])
+    definition = _allowed(request, definition_of(request.arguments.get("view"), view.definition["type"]))
     if request.text("hash", view.hash) != view.hash:
         raise SlackError("hash_conflict")
     workspace.change_view(view, definition)

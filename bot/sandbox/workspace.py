@@ -19,6 +19,7 @@ ALL_SCOPES = frozenset(
             "chat:write",
             "chat:write.customize",
             "commands",
+            "files:read",
             "files:write",
         ),
         "pins:write",

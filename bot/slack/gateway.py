@@ -8,7 +8,7 @@ that Slack gives.
 import asyncio
 import hashlib
 import html
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,9 +20,9 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from bot.slack.people import People
 from bot.slack.publisher import Card, Destination, Publisher
 from bot.slack.throttle import Throttle
-from commands.command import Actor, ActorKind, Holds, Request, holds_nothing
+from commands.command import Actor, ActorKind, Command, Holds, Request, holds_nothing
 from commands.dispatch import Admission, Dispatcher, crashed, message
-from commands.reply import Reply
+from commands.reply import Reply, RunForm
 from runbooks.access import Access, Grant, Place
 from runbooks.errors import MaintError, Refused
 from runbooks.ids import new_id
@@ -42,11 +42,17 @@ NOBODY = Access(frozenset(), (), Place(id=""))
 
 
 @dataclass(frozen=True)
-class _Envelope:
-    """A slash command as Slack delivered it."""
+class Envelope:
+    """What Slack delivered: a slash command, or a button or a form, which know their command and its words.
+
+    `react` takes the answer to a button or a form; without it the answer is shown as a command's is.
+    """
 
     body: Mapping[str, Any]
     correlation: str
+    command: Command | None = None
+    words: tuple[str, ...] = ()
+    react: "Callable[[Envelope, Reply], Awaitable[None]] | None" = None
 
     @property
     def person(self) -> str:
@@ -64,8 +70,12 @@ class _Envelope:
         )
 
 
+#: Shows a form to whoever sent the envelope; False when that is not possible any more.
+ShowForm = Callable[[Envelope, RunForm], Awaitable[bool]]
+
+
 class Gateway:
-    """Takes slash commands from Bolt and carries them out."""
+    """Takes slash commands from Bolt and carries them out; and what buttons and forms ask for."""
 
     def __init__(
         self,
@@ -76,14 +86,16 @@ class Gateway:
         throttle: Throttle,
         grants: tuple[Grant, ...],
         channels: Mapping[str, str],
+        show_form: ShowForm | None = None,
     ) -> None:
         self._dispatcher = dispatcher
+        self._show_form = show_form
         self._people = people
         self._publisher = publisher
         self._throttle = throttle
         self._grants = grants
         self._channels = channels
-        self._queue: asyncio.Queue[_Envelope] = asyncio.Queue(LONGEST_QUEUE)
+        self._queue: asyncio.Queue[Envelope] = asyncio.Queue(LONGEST_QUEUE)
         self._flooded = False
         self._workers: list[asyncio.Task[None]] = []
         self._under_way: set[asyncio.Task[None]] = set()
@@ -112,23 +124,26 @@ class Gateway:
         return True
 
     async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        envelope = _Envelope(body, new_id())
+        refusal = self.enqueue(Envelope(body, new_id()))
+        await (ack(text=refusal) if refusal else ack())
+
+    def enqueue(self, envelope: Envelope) -> str:
+        """Has the envelope carried out; what to tell the person when it is not."""
+        refusal = ""
         wait = self._throttle.admit(envelope.person)
         if wait is not None:
-            await ack(text=f"That is too many commands at once. Try again in {max(1, round(wait))} s.")
+            refusal = f"That is too many commands at once. Try again in {max(1, round(wait))} s."
             if not self._throttle.first_refusal(envelope.person):
-                return
-            envelope = replace(envelope, body={**body, "throttled": True})
+                return refusal
+            envelope = replace(envelope, body={**envelope.body, "throttled": True})
         if self._queue.full():
             if not self._flooded:
                 log.warning("slack.flood", waiting=self._queue.qsize())
             self._flooded = True
-            await ack(text="Maint has more to do than it can take. Nothing was done; try again in a moment.")
-            return
+            return "Maint has more to do than it can take. Nothing was done; try again in a moment."
         self._flooded = False
         self._queue.put_nowait(envelope)
-        if wait is None:
-            await ack()
+        return refusal
 
     async def _work(self) -> None:
         while True:
@@ -138,12 +153,12 @@ class Gateway:
                 await self._take(envelope)
             except Exception:
                 log.exception("slack.request.crashed")
-                await self._answer(envelope.destination, crashed(envelope.correlation))
+                await self._answer(envelope, crashed(envelope.correlation))
             finally:
                 structlog.contextvars.clear_contextvars()
                 self._queue.task_done()
 
-    async def _take(self, envelope: _Envelope) -> None:
+    async def _take(self, envelope: Envelope) -> None:
         request, refusal = await self._identify(envelope)
         delivery = f"slack:{envelope.body.get('trigger_id') or envelope.fingerprint}"
         if envelope.body.get("throttled"):
@@ -153,6 +168,8 @@ class Gateway:
             answer: Admission | Reply | None = await self._dispatcher.refuse(
                 request, Outcome.DENIED, refusal, delivery
             )
+        elif envelope.command is not None:
+            answer = await self._dispatcher.admit_command(request, envelope.command, envelope.words, delivery)
         else:
             answer = await self._dispatcher.admit(request, delivery)
         if answer is None:
@@ -161,13 +178,13 @@ class Gateway:
         if isinstance(answer, Reply) or answer.command.instant:
             # Answered right here: however many ask at once, a few answers are under way at a time, and
             # acknowledging the next request never waits behind hundreds of them.
-            await self._answer(envelope.destination, answer)
+            await self._answer(envelope, answer)
             return
-        task = asyncio.create_task(self._answer(envelope.destination, answer))
+        task = asyncio.create_task(self._answer(envelope, answer))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _identify(self, envelope: _Envelope) -> tuple[Request, str]:
+    async def _identify(self, envelope: Envelope) -> tuple[Request, str]:
         """The request with who makes it, and why they are refused already, if they are."""
         body = envelope.body
         user, team = str(body.get("user_id", "")), str(body.get("team_id", ""))
@@ -201,14 +218,21 @@ class Gateway:
         direct = channel.startswith("D") or name.startswith("mpdm-")
         return Place(id=channel, name=name, aliases=aliases, direct=direct)
 
-    async def _answer(self, destination: Destination, answer: Admission | Reply) -> None:
-        card = None
+    async def _answer(self, envelope: Envelope, answer: Admission | Reply) -> None:
+        card, destination = None, envelope.destination
         try:
+            if envelope.react is not None:
+                if not isinstance(answer, Reply):
+                    answer = await self._dispatcher.carry_out(answer, lambda _: None)
+                await envelope.react(envelope, answer)
+                return
             if isinstance(answer, Reply):
                 await self._publisher.answer_privately(destination, answer)
                 return
             card = self._publisher.card(destination, answer.request.correlation)
             reply = await self._dispatcher.carry_out(answer, card.show)
+            if reply.form and self._show_form and await self._show_form(envelope, reply.form):
+                return
             await card.finish(reply)
         except MaintError as error:
             log.error("slack.answer.failed", error=str(error))

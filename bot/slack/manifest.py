@@ -8,6 +8,7 @@ BOT_SCOPES = {
     "commands": "/maint",
     "chat:write": "cards and their threads",
     "files:write": "long output as a file in the card's thread",
+    "files:read": "files as evidence that a manual step was done",
     "users:read": "who asks: their name, and that they are no guest",
     "users:read.email": "roles that name people by e-mail",
     "usergroups:read": "roles that name usergroups",
@@ -23,7 +24,7 @@ def manifest(public_url: str | None = None) -> dict[str, Any]:
     command = {
         "command": "/maint",
         "description": "Maintenance: health checks and runbooks",
-        "usage_hint": "health | targets | whoami | help",
+        "usage_hint": "health | run | approve | runs | help",
         "should_escape": True,
         **({"url": url} if url else {}),
     }
@@ -40,6 +41,10 @@ def manifest(public_url: str | None = None) -> dict[str, Any]:
         },
         "oauth_config": {"scopes": {"bot": list(BOT_SCOPES)}},
         "settings": {
+            "interactivity": {
+                "is_enabled": True,
+                **({"request_url": url, "message_menu_options_url": url} if url else {}),
+            },
             "org_deploy_enabled": False,
             "socket_mode_enabled": public_url is None,
             "token_rotation_enabled": False,

@@ -1,29 +1,51 @@
 """Runs in a real database, with their cards in the sandbox."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Connection, select, update
 
-from bot.sandbox import Message, Sandbox
+from bot.sandbox import Message, Sandbox, View
+from bot.slack.app import make_app, who_are_we
 from bot.slack.board import Board
 from bot.slack.client import SlackClient
-from runbooks.ids import new_id
+from bot.slack.connection import SocketConnections
+from bot.slack.edge import Edge
+from commands import COMMANDS
+from commands.command import Services
+from commands.dispatch import Dispatcher
+from runbooks.access import Grant, Role
+from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.records import cards, outbox
+from runbooks.records.audit import Filter
 from runbooks.records.board import BoardRecords
 from runbooks.records.cards import Card
 from runbooks.records.records import Records
 from runbooks.records.run_tables import asks, runs
 from runbooks.scrub import Scrubber
+from runbooks.spec.library import load_library
+from runbooks.steps import CHECKS
+from runbooks.targets import HttpTarget, TargetBase
 from tests.records.card_rows import add_ask, add_run, add_step
+from tests.scenario.conftest import Site, serve_site
+from tests.slack.engine_double import RowsEngine
 
 OPS = "C000000OPS"
 ALERTS = "C0000ALERTS"
 T = TypeVar("T")
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    """A real web service on loopback."""
+    async with serve_site() as site:
+        yield site
 
 
 @pytest.fixture
@@ -140,6 +162,108 @@ async def place(sandbox: Sandbox, records: Records) -> AsyncIterator[Runs]:
         yield Runs(sandbox, records, slack)
 
 
-def anything() -> str:
-    """An id of something that does not exist."""
-    return new_id()
+RUNBOOK = """
+name: deploy
+title: Deploy {{ params.version }}
+purpose: A new version, for everybody.
+owner: platform
+params:
+  version: {type: string, pattern: '\\d+\\.\\d+', prompt: Version to roll out}
+  replicas: {type: integer, min: 1, max: 9, default: 3}
+  ratio: {type: number, required: false}
+  fast: {type: boolean, default: false}
+  lane: {type: choice, choices: [blue, green], default: blue}
+  build: {type: choice, choices_from: {target: app, path: /builds}, required: false}
+  where: {type: target, of: http, default: app}
+  from: {type: date, required: false}
+  within: {type: duration, default: 1h30m}
+  who: {type: user, required: false}
+  hosts: {type: list, required: false}
+  token: {type: string, secret: true, required: false}
+steps:
+  - id: up
+    http.probe: {target: app}
+"""
+
+
+@dataclass
+class Edged:
+    """A whole Slack side, connected, with a double of the engine behind it."""
+
+    place: Runs
+    engine: RowsEngine
+    edge: Edge
+
+    @property
+    def sandbox(self) -> Sandbox:
+        return self.place.sandbox
+
+    async def shown_to(self, user: str, words: str, timeout: float = 10) -> Message:
+        """The message that only that member sees, with those words in it."""
+
+        def find() -> Message | None:
+            found = [m for m in self.sandbox.messages("ops", as_user=user) if m.ephemeral_to is not None]
+            return next((message for message in found if words in message.shown), None)
+
+        return await self.sandbox.wait_for(find, timeout)
+
+    async def form(self, user: str) -> View:
+        """The form that a member has open."""
+        views = await self.sandbox.wait_for(lambda: self.sandbox.views(user), 10)
+        return views[-1]
+
+    async def audited(self, action: str, outcome: str | None = None, count: int = 1) -> int:
+        """How many such audit events there are, once there are so many."""
+        for _ in range(100):
+            events = await self.place.records.events(Filter(action=action, outcome=outcome))
+            if len(events) >= count:
+                break
+            await asyncio.sleep(0.05)
+        return len(events)
+
+
+@pytest.fixture
+async def edged(place: Runs, site: Site, tmp_path: Path) -> AsyncIterator[Edged]:
+    """Connected over Socket Mode; `sre` may run `deploy` from #ops, `dba` may on staging only."""
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "deploy.yaml").write_text(RUNBOOK)
+    targets: dict[str, TargetBase] = {
+        "app": HttpTarget(type="http", name="app", url=site.url),
+        "preview": HttpTarget(type="http", name="preview", url=site.url, environment="staging"),
+    }
+    types = {name: type(target) for name, target in targets.items()}
+    books = await asyncio.to_thread(
+        load_library, tmp_path / "books", types, kinds=CHECKS, shipped=tmp_path / "none"
+    )
+    engine = RowsEngine(place.records, books, targets)
+    services = Services(
+        targets=targets,
+        runbooks=books,
+        checks=CheckRunner(targets, place.records, Scrubber(), Limits(total=5, per_target=5)),
+        commands=COMMANDS,
+        runs=engine,
+        channels={"ops": OPS, "alerts": ALERTS},
+    )
+    bot = await who_are_we(place.slack.web)
+    edge = Edge(
+        client=place.slack,
+        records=place.records,
+        services=services,
+        dispatcher=Dispatcher(services, place.records, Scrubber()),
+        scrub=Scrubber(),
+        teams=frozenset({bot.team}),
+        roles={"sre": Role(members=("@sre",)), "dba": Role(members=("dba@example.com",))},
+        grants=(
+            Grant(role="sre", commands=("runs",), runbooks=("deploy*",), channels=("ops",)),
+            Grant(role="dba", runbooks=("deploy",), environments=("staging",)),
+        ),
+        commands_per_minute=600,
+    )
+    app = make_app(place.slack.web, bot, "")
+    edge.listen(app)
+    edge.start()
+    sockets = SocketConnections(app, place.sandbox.app_token, 1)
+    await sockets.connect(place.slack.web)
+    yield Edged(place, engine, edge)
+    await sockets.close()
+    await edge.drain(5)
