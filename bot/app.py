@@ -128,7 +128,7 @@ class Server:
             grants=settings.grants,
             commands_per_minute=settings.limits.commands_per_minute,
         )
-        core.engine.on_change(edge.nudge)
+        core.engine.on_change(edge.board.nudge)
         await crew.start()
         stack.push_async_callback(crew.stop, DRAIN)
         secret = credentials.signing_secret.get_secret_value() if credentials.signing_secret else ""

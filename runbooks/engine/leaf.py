@@ -94,7 +94,8 @@ class Leaves:
         if undoer is not None:
             undone: Outcome = await undoer(at, model)
             return undone
-        return await runner_of(model)(at, model)
+        outcome: Outcome = await runner_of(model)(at, model)
+        return outcome
 
     async def _begin(self, node: Node) -> None:
         def work(connection: Any) -> None:
