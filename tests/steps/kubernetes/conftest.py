@@ -1,6 +1,8 @@
 """A namespace for each test: of the API of the tests, or of a real one."""
 
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,14 +14,15 @@ from tests.steps.kubernetes.programs import control_plane, missing
 
 
 @pytest.fixture(scope="session")
-def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str] | None]:
+def control() -> Iterator[tuple[str, str] | None]:
     """The address and the authority of a real control plane, when the tests are to run on one."""
     if not REAL:
         yield None
         return
     if absent := missing():
         pytest.fail(f"MAINT_TEST_KUBERNETES is set, but these are not on the PATH: {', '.join(absent)}")
-    with control_plane(tmp_path_factory.mktemp("kubernetes")) as found:
+    # Not under pytest's own folder, which other sessions clear.
+    with tempfile.TemporaryDirectory(prefix="kubernetes") as folder, control_plane(Path(folder)) as found:
         yield found
 
 
