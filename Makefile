@@ -38,6 +38,10 @@ test: lint ## Check and test everything, as CI does
 	@# By themselves: beside a browser there is no processor left for two workers.
 	.venv/bin/pytest tests/browser
 
+.PHONY: kubernetes
+kubernetes: .venv/.ready ## Test the Kubernetes steps on a real control plane (etcd and kube-* from the PATH)
+	MAINT_TEST_KUBERNETES=programs .venv/bin/pytest tests/steps/kubernetes --timeout 180
+
 .PHONY: lint
 lint: .venv/.ready ## Check style, types and the direction of imports
 	.venv/bin/ruff check .

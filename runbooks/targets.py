@@ -1,14 +1,13 @@
 """The systems that are looked after, and how to reach each: `targets:` in maint.yaml."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-import regex
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from runbooks.log_format import LogFormat
 from runbooks.scrub import SHORTEST
 from runbooks.spec.model import Duration, Spec, Timezone, parse_duration
 
@@ -241,48 +240,6 @@ class PrometheusTarget(TargetBase):
         return _credentials(self.headers)
 
 
-class LogFormat(Spec):
-    """A line format of your own. `pattern` is a regular expression, matched from the start of a line, with
-    the group `time`, `level` or `status` (or both), and as there is one `message`; `time` is a strptime
-    format, `iso` or `epoch`. `total: true` says that every line is one request, so a rate can be computed."""
-
-    pattern: str
-    time: str
-    error_levels: tuple[str, ...] = Field(
-        default=("ERROR", "FATAL", "CRITICAL", "ALERT", "EMERG"), strict=False
-    )
-    total: bool = False
-
-    @field_validator("pattern")
-    @classmethod
-    def _can_be_read(cls, pattern: str) -> str:
-        try:
-            groups = set(regex.compile(pattern).groupindex)
-        except regex.error as error:
-            raise ValueError(f"is no regular expression: {error}") from error
-        if "time" not in groups:
-            raise ValueError("needs a group (?P<time>...): without it no line can be told to be recent")
-        if not groups & {"level", "status"}:
-            raise ValueError("needs a group (?P<level>...) or (?P<status>...): it tells errors from the rest")
-        return pattern
-
-    @field_validator("time")
-    @classmethod
-    def _is_a_whole_time(cls, time: str) -> str:
-        if time in ("iso", "epoch"):
-            return time
-        if "%Z" in time:
-            raise ValueError("names of time zones are ambiguous: use %z, or `timezone:` of the target")
-        sample = datetime(2026, 11, 21, 21, 34, 56, tzinfo=UTC if "%z" in time else None)
-        try:
-            read = datetime.strptime(sample.strftime(time), time)  # noqa: DTZ007 - %z where it has one
-        except ValueError as error:
-            raise ValueError(f"is no strptime format, `iso` or `epoch`: {error}") from error
-        if read.replace(second=56) != sample:
-            raise ValueError("needs the year, month, day, hour and minute: %Y-%m-%d %H:%M:%S, say")
-        return time
-
-
 class LogsTarget(TargetBase):
     """A log with its rotated files. `host` names a host target when the file is not on this machine."""
 
@@ -299,8 +256,55 @@ class LogsTarget(TargetBase):
         return self if self.host else self.model_copy(update=_rooted(self, ("path",), folder))
 
 
+#: The name of an object in Kubernetes (a DNS subdomain, RFC 1123); it becomes a part of an address.
+ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)]
+#: Over a network a token is said only to whom a certificate vouches for.
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class KubernetesTarget(TargetBase):
+    """A namespace of a cluster. It is reached by a `kubeconfig`, from inside (`in_cluster`), or by `url`."""
+
+    type: Literal["kubernetes"]
+    namespace: ObjectName = "default"
+    kubeconfig: str | None = None
+    context: str | None = None
+    in_cluster: bool = False
+    url: HttpUrl | None = None
+    token: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
+    token_file: str | None = None
+    ca_file: str | None = None
+    traffic: TrafficField = None
+
+    FILES: ClassVar[tuple[str, ...]] = ("kubeconfig", "token_file", "ca_file")
+
+    @model_validator(mode="after")
+    def _has_one_way_in(self) -> Self:
+        if sum((self.kubeconfig is not None, self.in_cluster, self.url is not None)) != 1:
+            raise ValueError("needs one of `kubeconfig:`, `in_cluster: true` and `url:`")
+        if self.context is not None and self.kubeconfig is None:
+            raise ValueError("`context:` chooses one of a `kubeconfig:`")
+        if self.url is None and (self.token or self.token_file or self.ca_file):
+            raise ValueError("`token:`, `token_file:` and `ca_file:` go with `url:`")
+        if self.token and self.token_file:
+            raise ValueError("`token:` and `token_file:` are two ways to say one thing")
+        parts = urlsplit(self.url or "")
+        if (self.token or self.token_file) and parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise ValueError("a token is only sent over https://")
+        return self
+
+    def where(self) -> str:
+        if self.in_cluster:
+            return f"this cluster, namespace {self.namespace}"
+        context = f" ({self.context})" if self.context else ""
+        return f"{self.url or self.kubeconfig}{context}, namespace {self.namespace}"
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.token.get_secret_value(),) if self.token else ()
+
+
 Target = Annotated[
-    HttpTarget | PostgresTarget | RedisTarget | HostTarget | PrometheusTarget | LogsTarget,
+    HttpTarget | PostgresTarget | RedisTarget | HostTarget | PrometheusTarget | LogsTarget | KubernetesTarget,
     Field(discriminator="type"),
 ]
 

@@ -10,7 +10,7 @@ import yaml
 from commands import COMMANDS
 from runbooks.engine.runners import RUNNERS
 from runbooks.spec.library import SHIPPED
-from runbooks.steps import CHECKS, CONTROLS
+from runbooks.steps import ACTIONS, CHECKS, CONTROLS, KINDS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bot", "commands", "runbooks")
@@ -95,6 +95,17 @@ def test_every_kind_that_leads_a_run_is_documented(kind: str) -> None:
     assert control in RUNNERS
 
 
+@pytest.mark.parametrize("kind", sorted(ACTIONS))
+def test_every_action_is_documented(kind: str) -> None:
+    """An action has its place in docs/steps, with each of its fields and outputs."""
+    page = (ROOT / "docs" / "steps" / f"{kind.split('.')[0]}.md").read_text()
+    action = ACTIONS[kind]
+
+    assert kind in page
+    fields = set(action.model_fields) - {"target", "timeout", "grace"}
+    assert [name for name in sorted({*fields, *action.outputs}) if f"`{name}`" not in page] == []
+
+
 @pytest.mark.parametrize("kind", sorted(CHECKS))
 def test_every_step_kind_says_what_it_is(kind: str) -> None:
     """A kind's headline is one of its outputs, and is a number, so that it can be judged and trended."""
@@ -125,7 +136,7 @@ def test_every_example_of_a_step_is_valid(where: str, text: str) -> None:
     assert text.startswith("# step")
     for step in data:
         (kind,) = set(step) - {"id", "title"}
-        {**CHECKS, **CONTROLS}[kind].model_validate(step[kind])
+        KINDS[kind].model_validate(step[kind])
 
 
 @pytest.mark.parametrize("word", sorted(COMMANDS))

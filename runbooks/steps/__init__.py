@@ -7,6 +7,15 @@ from runbooks.steps.gate import Gate
 from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
 from runbooks.steps.host_service import HostService
 from runbooks.steps.http import HttpProbe
+from runbooks.steps.kubernetes import (
+    KubernetesRestart,
+    KubernetesRolloutStatus,
+    KubernetesScale,
+    KubernetesSetEnv,
+    KubernetesUndo,
+)
+from runbooks.steps.kubernetes_canary import KubernetesCanary
+from runbooks.steps.kubernetes_route import KubernetesRoute
 from runbooks.steps.logs import LogErrors
 from runbooks.steps.manual import Manual
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
@@ -37,7 +46,15 @@ _CHECKS: tuple[type[Check[Any]], ...] = (
 )
 
 #: What changes something.
-_ACTIONS: tuple[type[Action[Any]], ...] = ()
+_ACTIONS: tuple[type[Action[Any]], ...] = (
+    KubernetesSetEnv,
+    KubernetesRolloutStatus,
+    KubernetesRestart,
+    KubernetesScale,
+    KubernetesUndo,
+    KubernetesCanary,
+    KubernetesRoute,
+)
 #: What neither measures nor changes by itself: people, time, and steps made of others.
 _CONTROLS: tuple[type[Step], ...] = (Gate, Manual, Wait, Soak, Rollout)
 

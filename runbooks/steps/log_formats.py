@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import regex
 
 from runbooks.errors import StepError
-from runbooks.targets import LogFormat, LogsTarget
+from runbooks.log_format import LogFormat
+from runbooks.targets import LogsTarget
 
 #: Levels that are errors, whoever writes them (Python, syslog, log4j, zap, Google Cloud).
 ERROR_LEVELS = frozenset(

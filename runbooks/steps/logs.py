@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from runbooks.errors import StepError
+from runbooks.log_format import LogFormat
 from runbooks.spec.model import Duration, parse_duration, show_duration, up_to
 from runbooks.status import Status
 from runbooks.steps.log_formats import Format, make_format
@@ -14,7 +15,7 @@ from runbooks.steps.machine import Machine, ThisMachine, find_machine
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Check, Measured, Output, Timeout
 from runbooks.steps.units import show
-from runbooks.targets import HostTarget, LogFormat, LogsTarget
+from runbooks.targets import HostTarget, LogsTarget
 from runbooks.visible import one_line
 
 #: Percent of the window's lines that may be unreadable before somebody should look at `format:`.

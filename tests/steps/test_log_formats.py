@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from runbooks.errors import StepError
+from runbooks.log_format import LogFormat
 from runbooks.steps.log_formats import Format, Line, make_format
-from runbooks.targets import LogFormat, LogsTarget
+from runbooks.targets import LogsTarget
 
 NOW = datetime(2026, 11, 21, 9, 0, 0, tzinfo=UTC)
 AT = NOW.timestamp()

@@ -9,9 +9,18 @@ from runbooks.nearest import did_you_mean
 from runbooks.steps.traffic.command import CommandTraffic
 from runbooks.steps.traffic.driver import Traffic, TrafficDriver
 from runbooks.steps.traffic.http import HttpTraffic
+from runbooks.steps.traffic.kubernetes_canary import KubernetesCanaryTraffic
+from runbooks.steps.traffic.kubernetes_env import KubernetesEnvTraffic
+from runbooks.steps.traffic.kubernetes_route import KubernetesRouteTraffic
 from runbooks.targets import TargetBase
 
-_DRIVERS: tuple[type[TrafficDriver], ...] = (HttpTraffic, CommandTraffic)
+_DRIVERS: tuple[type[TrafficDriver], ...] = (
+    HttpTraffic,
+    CommandTraffic,
+    KubernetesCanaryTraffic,
+    KubernetesRouteTraffic,
+    KubernetesEnvTraffic,
+)
 
 #: The key under `traffic:` -> the model.
 DRIVERS: dict[str, type[TrafficDriver]] = {driver.kind: driver for driver in _DRIVERS}

@@ -47,6 +47,10 @@ class TrafficDriver(Spec):
         """Why these weights cannot be set, in words; empty when they can."""
         return ()
 
+    def reached(self, weight: float) -> float:
+        """The weight that `read` tells once `set` is through with that one: pods are whole."""
+        return weight
+
     async def read(self, target: "TargetBase", version: str, call: "Call") -> Traffic:
         """What is live now, with everything that `restore` needs."""
         raise NotImplementedError
