@@ -1,14 +1,14 @@
 """Undoes a rollout: down only, if it is to be gradual, and then back to what was recorded before it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from runbooks.engine.at import At, Finished, Outcome, Waiting
 from runbooks.engine.rollout_state import rollout_of, traffic_of
 from runbooks.engine.rollouts import SETTLE_EVERY
-from runbooks.engine.traffic import TrafficAt, differs, show_traffic
+from runbooks.engine.traffic import NEAR, TrafficAt, differs, show_traffic
 from runbooks.errors import StepError
 from runbooks.records.runs import WaitingOn
 from runbooks.steps.rollout import Rollout
@@ -17,6 +17,10 @@ from runbooks.steps.traffic.placeholders import plain_weight
 
 #: The key in the step's data.
 KEY = "undo"
+
+#: How long a weight on the way down may take. A Deployment that took the new version over, for example, has
+#: no share of the old one to go down to.
+LONGEST_ON_THE_WAY = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +77,16 @@ class _UndoAt:
                 if state.not_before is not None and self._at.now() < state.not_before:
                     return self._wait(state, state.not_before)
                 state = await self._set(state)
+                continue
             live, trouble = await self._look(state)
+            if trouble and self._at.now() < state.settle_by:
+                return self._wait(state, min(self._at.now() + SETTLE_EVERY, state.settle_by))
             if trouble:
-                return self._not_yet(state, trouble)
-            if state.done == len(state.down):
+                state = await self._did_not_take(state, trouble)
+            elif self._restoring(state):
                 return self._restored(state, live)
-            state = await self._took(state)
+            else:
+                state = await self._took(state)
 
     async def _begin(self) -> UndoState:
         down, warnings = await self._way_down()
@@ -97,7 +105,8 @@ class _UndoAt:
             return (), (f"restored at once, because the weight could not be read: {error}",)
         if live.version is not None and live.version != self._model.to:
             return (), (f"restored at once, because {self._model.target} has {show_traffic(live)}",)
-        return way_down(self._model.stages, live.weight, self._floor()), ()
+        reached = self._traffic.driver.reached
+        return way_down(self._model.stages, live.weight, self._floor(), reached), ()
 
     def _floor(self) -> float:
         """The weight that this very version had before the first stage."""
@@ -105,16 +114,40 @@ class _UndoAt:
         return recorded.weight if recorded.version in (None, self._model.to) else 0.0
 
     async def _set(self, state: UndoState) -> UndoState:
-        if state.done == len(state.down):
+        settle = self._model.settle
+        if self._restoring(state):
             await self._traffic.restore(self._recorded)
         else:
+            settle = min(settle, LONGEST_ON_THE_WAY)
             weight = state.down[state.done]
-            await self._traffic.set(f"down-{plain_weight(weight)}", weight)
-        state = replace(state, settle_by=self._at.now() + self._model.settle, not_before=None)
+            try:
+                await self._traffic.set(f"down-{plain_weight(weight)}", weight)
+            except StepError as error:
+                return await self._did_not_take(state, str(error))
+        state = replace(state, settle_by=self._at.now() + settle, not_before=None)
         await self._keep(
             state, audit="rollout.rolled_back_to", details={"weight": self._wanted(state).weight}
         )
         return state
+
+    async def _did_not_take(self, state: UndoState, trouble: str) -> UndoState:
+        """A weight on the way is not waited for. Raises StepError when it is what was recorded."""
+        wanted = show_traffic(self._wanted(state))
+        if self._restoring(state):
+            raise StepError(f"{wanted} did not take on {self._model.target}: {trouble}")
+        warning = f"restored at once, because {wanted} did not take: {trouble}"
+        state = replace(
+            state,
+            done=len(state.down),
+            settle_by=None,
+            not_before=None,
+            warnings=(*state.warnings, warning),
+        )
+        await self._keep(state)
+        return state
+
+    def _restoring(self, state: UndoState) -> bool:
+        return state.done == len(state.down)
 
     async def _look(self, state: UndoState) -> tuple[Traffic | None, str]:
         wanted = self._wanted(state)
@@ -123,13 +156,6 @@ class _UndoAt:
         except StepError as error:
             return None, f"it could not be read: {error}"
         return live, differs(live, wanted.version, wanted.weight)
-
-    def _not_yet(self, state: UndoState, trouble: str) -> Outcome:
-        assert state.settle_by is not None  # it was set
-        if self._at.now() >= state.settle_by:
-            wanted = show_traffic(self._wanted(state))
-            raise StepError(f"{wanted} did not take on {self._model.target}: {trouble}")
-        return self._wait(state, min(self._at.now() + SETTLE_EVERY, state.settle_by))
 
     async def _took(self, state: UndoState) -> UndoState:
         state = replace(
@@ -147,16 +173,17 @@ class _UndoAt:
         )
 
     def _wanted(self, state: UndoState) -> Traffic:
-        if state.done == len(state.down):
+        if self._restoring(state):
             return traffic_of(self._recorded)
-        return Traffic(version=self._model.to, weight=state.down[state.done])
+        weight = self._traffic.driver.reached(state.down[state.done])
+        return Traffic(version=self._model.to, weight=weight)
 
     def _wait(self, state: UndoState, until: datetime) -> Waiting:
         return Waiting(on=WaitingOn.TIME, until=until, progress=self._progress(state))
 
     def _progress(self, state: UndoState) -> str:
         wanted = self._wanted(state)
-        end = "restores" if state.done == len(state.down) else "goes down to"
+        end = "restores" if self._restoring(state) else "goes down to"
         return f"{end} {show_traffic(wanted)}"
 
     async def _keep(
@@ -166,9 +193,14 @@ class _UndoAt:
         await self._at.save(data, progress=self._progress(state), audit=audit, details=details)
 
 
-def way_down(stages: tuple[float, ...], live: float, floor: float) -> tuple[float, ...]:
-    """The stages below what is live and above what is restored, falling: a rollback never raises a weight."""
-    return tuple(sorted((stage for stage in stages if floor < stage < live), reverse=True))
+def way_down(
+    stages: tuple[float, ...], live: float, floor: float, reached: Callable[[float], float] = float
+) -> tuple[float, ...]:
+    """The stages below what is live and above what is restored, falling: a rollback never raises a weight.
+
+    `reached`: what a weight comes to when it is set. With four pods, 10 % and 25 % are the same.
+    """
+    return tuple(sorted((stage for stage in stages if floor < reached(stage) < live - NEAR), reverse=True))
 
 
 async def changed_since(at: At, model: Rollout, data: Mapping[str, Any]) -> tuple[str, ...]:

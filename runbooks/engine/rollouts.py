@@ -97,7 +97,7 @@ class _RolloutAt:
         except StepError as error:
             raise _Touched(f"it is not known what {self._model.target} has now: {error}") from error
         before = differs(live, None, left["weight"])
-        if before and differs(live, self._state.to, self._state.weight):
+        if before and differs(live, self._state.to, self._reached):
             raise _Touched(f"somebody has changed the traffic of {self._model.target} meanwhile: {before}")
 
     async def _settle(self) -> Outcome | None:
@@ -105,14 +105,13 @@ class _RolloutAt:
         live: Traffic | None = None
         try:
             live = await self._traffic.live()
-            trouble = differs(live, state.to, state.weight)
+            trouble = differs(live, state.to, self._reached)
         except StepError as error:
             trouble = f"it could not be read: {error}"
         if live is not None and not trouble:
             soak = self._model.soak or timedelta(0)
             begun = SoakState.begin(self._at.now(), soak, self._model.every)
-            # Beside what was read stands what was meant: whole replicas are never exactly 25 %.
-            left = traffic_data(live) | {"weight": state.weight}
+            left = traffic_data(live)
             await self._keep(replace(state, phase=RolloutPhase.SOAK, soak=begun, settle_by=None, left=left))
             return None
         assert state.settle_by is not None  # it was set
@@ -248,6 +247,11 @@ class _RolloutAt:
     def _look_again(self) -> Outcome:
         """Somebody has answered in this very moment: that is heeded first, with the run read anew."""
         return Waiting(on=WaitingOn.SOAK, until=self._at.now(), progress=self._progress())
+
+    @property
+    def _reached(self) -> float:
+        """What is live when the present stage's weight took."""
+        return self._traffic.driver.reached(self._state.weight)
 
     @property
     def _soaking(self) -> SoakState:

@@ -14,7 +14,7 @@ from runbooks.steps.reach import Connections
 from runbooks.steps.rollout import Rollout, show_weight
 from runbooks.steps.traffic import Traffic
 
-#: Percent by which a weight that was read may differ from the one that was set: replicas are whole.
+#: Percent by which a weight that was read may differ from the one that was set: interfaces round.
 NEAR = 0.5
 
 

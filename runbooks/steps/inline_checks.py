@@ -9,9 +9,11 @@ from pydantic import BeforeValidator, Field, InstanceOf, StringConstraints, Vali
 
 # The table of kinds has the steps that have these checks: it is whole only when it is looked into.
 from runbooks import steps as kinds
+from runbooks.errors import StepError
 from runbooks.nearest import did_you_mean
 from runbooks.steps.step import EVERY, Check
 from runbooks.steps.units import show_bound
+from runbooks.targets import TargetBase
 
 #: Characters of `as:`, the name under which a check's values are shown and kept.
 LONGEST_NAME = 60
@@ -122,6 +124,18 @@ CheckList = Annotated[
 def referred(checks: tuple[NamedCheck | str, ...]) -> tuple[str, ...]:
     """The paths of the steps whose checks are among them."""
     return tuple(check.rpartition(".")[0] for check in checks if isinstance(check, str))
+
+
+def demand_targets(checks: Iterable[NamedCheck | str], targets: Mapping[str, TargetBase]) -> None:
+    """Raises StepError when one of the checks has nothing to look at: it would measure nothing for ever."""
+    for named in checks:
+        if isinstance(named, str) or "{{" in named.check.target:  # known later
+            continue
+        check = named.check
+        there = targets.values() if check.target == EVERY else [targets.get(check.target)]
+        if not any(isinstance(target, check.needs) and check.applies_to(target) for target in there):
+            which = "no target" if check.target == EVERY else f"no target `{check.target}`"
+            raise StepError(f"there is {which} that the check {named.name} can look at")
 
 
 def check_lines(checks: tuple[NamedCheck | str, ...]) -> tuple[str, ...]:

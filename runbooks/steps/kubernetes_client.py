@@ -32,6 +32,8 @@ T = TypeVar("T")
 CALL_TIMEOUT = 30.0
 #: How often a guarded change is tried again when somebody else was quicker.
 ATTEMPTS = 6
+#: Seconds before the second attempt; each later one waits as much longer.
+BACKOFF = 0.1
 
 _VERBS = ["get", "list", "patch"]
 
@@ -123,7 +125,9 @@ class Namespace:
 
         Read and made anew when somebody else was quicker. `Scale` is how many pods a Deployment has.
         """
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            # A controller writes its status several times in a row.
+            await asyncio.sleep(BACKOFF * attempt)
             thing = await self._scale(name) if kind == "Scale" else await self.get(kind, name)
             wanted = changes(thing)
             if not wanted:

@@ -1,9 +1,10 @@
 """`rollout`: more and more traffic for a new version, with checks at every stage, and back if they fail."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from runbooks.errors import StepError
 from runbooks.nearest import did_you_mean
@@ -11,12 +12,19 @@ from runbooks.spec.model import Duration, Spec, parse_duration, show_duration, u
 from runbooks.steps.action import ActionTimeout, Risk
 from runbooks.steps.comparison import Comparison
 from runbooks.steps.gate import Gate
-from runbooks.steps.inline_checks import CheckList, check_lines, referred
+from runbooks.steps.inline_checks import CheckList, check_lines, demand_targets, referred
 from runbooks.steps.soak import Interval, SoakTime, failing_line, unmeasured_line
 from runbooks.steps.step import Output, Step
 from runbooks.steps.traffic import TrafficDriver, driver_of
 from runbooks.steps.traffic.placeholders import plain_weight
 from runbooks.targets import TargetBase
+
+
+def _rising(stages: tuple[float, ...]) -> tuple[float, ...]:
+    if any(later <= earlier for earlier, later in pairwise(stages)):
+        raise ValueError("`stages:` rise: each is more than the one before, as in [10, 25, 50, 100]")
+    return stages
+
 
 Weight = Annotated[float, Field(gt=0, le=100, strict=False)]
 
@@ -47,7 +55,9 @@ class Rollout(Step):
 
     target: str
     to: Annotated[str, Field(min_length=1, max_length=200)]
-    stages: tuple[Weight, ...] = Field(default=(10, 25, 50, 100), min_length=1, max_length=50, strict=False)
+    stages: Annotated[tuple[Weight, ...], AfterValidator(_rising)] = Field(
+        default=(10, 25, 50, 100), min_length=1, max_length=50, strict=False
+    )
     soak: SoakTime | None = None
     every: Interval = parse_duration("1m")
     verify: CheckList = ()
@@ -63,8 +73,6 @@ class Rollout(Step):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if list(self.stages) != sorted(set(self.stages)):
-            raise ValueError("`stages:` rise: each is more than the one before, as in [10, 25, 50, 100]")
         if not self.verify and not self.compare:
             raise ValueError("`verify:` has the checks that decide about each stage; at least one is needed")
         if self.soak is not None and self.every > self.soak:
@@ -95,9 +103,12 @@ class Rollout(Step):
             raise StepError(f"these stages cannot be set on {self.target}: {'; '.join(faults)}")
 
     def plan_lines(self, targets: Mapping[str, TargetBase]) -> tuple[str, ...]:
-        """What it would do, for a plan. Raises StepError when its target's traffic cannot be moved so."""
+        """What it would do, for a plan. Raises StepError when its target's traffic cannot be moved so, or a
+        check has nothing to look at."""
         target, driver = self.moved(targets)
         self.demand_stages(driver)
+        sides = [check for each in self.compare for check in (each.stable, each.canary)]
+        demand_targets((*self.verify, *sides), targets)
         soak = f", then soaks {show_duration(self.soak)}" if self.soak else ""
         gate = self.between.gate.plan_lines(targets) if self.between else ()
         return (

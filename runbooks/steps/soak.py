@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from runbooks.spec.model import Duration, parse_duration, show_duration, up_to
-from runbooks.steps.inline_checks import CheckList, check_lines, referred
+from runbooks.steps.inline_checks import CheckList, check_lines, demand_targets, referred
 from runbooks.steps.step import Output, Step
 from runbooks.targets import TargetBase
 
@@ -49,8 +49,9 @@ class Soak(Step):
         """The paths of the steps whose checks it makes."""
         return referred(self.checks)
 
-    def plan_lines(self, targets: Mapping[str, TargetBase]) -> tuple[str, ...]:  # noqa: ARG002
-        """What it would do, for a plan."""
+    def plan_lines(self, targets: Mapping[str, TargetBase]) -> tuple[str, ...]:
+        """What it would do, for a plan. Raises StepError when a check has nothing to look at."""
+        demand_targets(self.checks, targets)
         return (
             f"for {show_duration(self.for_)}, with checks every {show_duration(self.every)}",
             *check_lines(self.checks),

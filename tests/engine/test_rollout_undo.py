@@ -113,6 +113,21 @@ async def test_a_gradual_rollback_does_not_touch_a_version_that_is_not_its_own()
     assert "60 % of 3.0.0" in outcome.warnings[0]
 
 
+@pytest.mark.parametrize("system", [{"deaf_at": 25}, {"refuses_at": 25}])
+async def test_a_weight_on_the_way_that_does_not_take_is_not_waited_for(system: dict[str, float]) -> None:
+    """The new version is bad: rather than trying on, what was recorded is restored, and it is told."""
+    moving = System(version="2.0.0", weight=100, **system)  # type: ignore[arg-type]
+    model = rollout(gradual_rollback=True)
+    world = world_of(model, moving)
+
+    outcome = await drive(world, undoes(STATIC), model)
+
+    assert isinstance(outcome, Finished)
+    assert moving.told == [("2.0.0", 50), ("2.0.0", 25), ("1.9.0", 100)]
+    assert outcome.warnings[0].startswith("restored at once, because 25 % of 2.0.0 did not take: ")
+    assert world.now <= BEGAN + MINUTE + timedelta(seconds=15)
+
+
 async def test_a_restore_that_does_not_take_is_an_error() -> None:
     """People are asked: it says what is live, and what should be."""
     system = System(version="2.0.0", weight=50, deaf_at=100)

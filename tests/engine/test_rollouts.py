@@ -10,7 +10,7 @@ from runbooks.engine.rollouts import run_rollout
 from runbooks.errors import StepError
 from runbooks.steps.rollout import Rollout
 from tests.engine.at_double import BEGAN, World, drive, look
-from tests.engine.moving import System
+from tests.engine.moving import MemoryTraffic, System
 from tests.engine.rolling import (
     CRITICAL,
     GATE,
@@ -455,8 +455,9 @@ def test_the_plan_says_every_weight_and_what_decides() -> None:
     """Nothing is touched."""
     system = System()
     model = rollout(stages=[10, 100], compare=COMPARE, gradual_rollback=True, between=GATE)
+    targets = dict(world_of(model, system).targets)
 
-    lines = model.plan_lines(world_of(model, system).targets)
+    lines = model.plan_lines(targets | {"new": targets["app"]})
 
     assert lines[:3] == (
         "notes what app has now: that is what a rollback restores",
@@ -485,6 +486,32 @@ def test_the_plan_refuses_what_cannot_be_moved() -> None:
     ):
         with pytest.raises(StepError, match=words):
             model.plan_lines(targets)
+
+
+def test_a_check_that_has_nothing_to_look_at_is_told_in_the_plan() -> None:
+    """It would hold the first stage for half an hour, and then ask."""
+    for fields in ({"verify": [{"redis.ping": {}}]}, {"verify": [], "compare": COMPARE}):
+        model = rollout(**fields)
+        with pytest.raises(StepError, match=r"that the check (redis.ping|http.probe) can look at"):
+            model.plan_lines(world_of(model, System()).targets)
+
+
+def test_the_plan_warns_of_a_flag_that_restarts_pods() -> None:
+    """The seeds' way: every stage restarts all pods, and nothing is a share of the traffic."""
+    model = rollout()
+
+    class FlagTraffic(MemoryTraffic):
+        restarts_pods = True
+        is_flag = True
+
+    app = world_of(model, System()).targets["app"]
+    flagged = app.model_copy(update={"traffic": FlagTraffic(system=System())})
+
+    assert model.plan_warnings({"app": app}) == ()
+    assert model.plan_warnings({"app": flagged}) == (
+        "app: every stage restarts all pods",
+        "app: the weight is a flag that the program reads, not a share of the traffic",
+    )
 
 
 async def _with_gates(world: World, model: Rollout) -> object:
