@@ -28,6 +28,9 @@ if TYPE_CHECKING:  # an extra
 LOOK_EVERY = 1.0
 #: How many looks in a row may fail: a server that is replaced is away for some seconds.
 PATIENCE = 10
+#: How many looks in a row must find a rollout failed. Right after a bad one is rolled back, the controller
+#: has seen the change, but still shows the deadline of the one before.
+SURE = 4
 
 
 async def open_target(target: KubernetesTarget, connections: Connections) -> "Namespace":
@@ -51,7 +54,7 @@ async def wait_for_rollout(
     namespace: "Namespace", name: str, seconds: float, tell: Callable[[str], None] = lambda _: None
 ) -> Object:
     """The Deployment once its rollout is complete. Raises StepError when it failed or took longer."""
-    told, failures = "", 0
+    told, failures, stuck = "", 0, 0
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -65,9 +68,10 @@ async def wait_for_rollout(
                     await asyncio.sleep(LOOK_EVERY)
                     continue
                 now = progress(deployment)
-                if now.failed:
+                stuck = stuck + 1 if now.failed else 0
+                if stuck >= SURE:
                     raise StepError(f"Deployment {name} was not rolled out: {now.text}")
-                if now.text != told:
+                if now.text != told and not now.failed:
                     told = now.text
                     tell(f"{name}: {told}")
                 if now.done:

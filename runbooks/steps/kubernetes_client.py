@@ -171,9 +171,10 @@ class Namespace:
             ) from error
         except (httpx2.TimeoutException, TimeoutError) as error:
             raise Away(f"{self.where} did not answer in time: {what}") from error
-        except (httpx2.HTTPError, ssl.SSLError, OSError) as error:
+        except (httpx2.HTTPError, ssl.SSLError) as error:
             raise Away(f"{self.where} cannot be reached: {_reason(error)}") from error
-        except (ConfigError, json.JSONDecodeError, KeyError) as error:
+        except (ConfigError, OSError, json.JSONDecodeError, KeyError) as error:
+            # The program or the file that a kubeconfig names for the token.
             raise StepError(f"{self.where}: the login failed: {one_line(str(error), 300)}") from error
 
     def _refusal(self, error: ApiError, what: str) -> StepError:
@@ -189,7 +190,7 @@ class Namespace:
                     f" docs/steps/kubernetes.md shows ({said})"
                 )
             case 404:
-                return StepError(f"{self.where} has not what is wanted, to {what}: {said}")
+                return StepError(f"{self.where} answered 404 to `{what}`: {said}")
             case 429:
                 return Away(f"{self.where} has too much to do and refused to {what}; try again in a minute")
             case status if status >= 500:

@@ -33,7 +33,8 @@ class Progress:
 
 
 def progress(deployment: Object) -> Progress:
-    """How far a Deployment's rollout is, as `kubectl rollout status` judges it.
+    """How far a Deployment's rollout is, as `kubectl rollout status` judges it; but fewer pods are only
+    done when the others are gone.
 
     A paused one has failed: nothing will happen until somebody resumes it.
     """
@@ -52,6 +53,8 @@ def progress(deployment: Object) -> Progress:
         return Progress(text=f"{updated} of {wanted} pods are new")
     if total > updated:
         return Progress(text=f"{total - updated} old pods are still there")
+    if total > wanted:
+        return Progress(text=f"{total - wanted} pods are still to go")
     if available < updated:
         return Progress(text=f"{available} of {updated} new pods are available")
     return Progress(done=True, text=f"{available} of {wanted} pods are new and available")

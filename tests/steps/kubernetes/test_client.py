@@ -251,6 +251,33 @@ async def test_a_program_of_a_kubeconfig_gives_the_token(secured: tuple[str, str
 
 
 @pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ([sys.executable, "-c", "import sys; sys.exit('log in again')"], "the login failed.*log in again"),
+        ([sys.executable, "-c", "print('{}')"], "the login failed"),
+        (["/no/such/program"], "the login failed.*No such file"),
+    ],
+)
+async def test_a_program_that_gives_no_token_is_said(tmp_path: Path, command: list[str], says: str) -> None:
+    """It is the login that failed, not the cluster that is away."""
+    config = kubeconfig("http://127.0.0.1:1", "", "")
+    del config["clusters"][0]["cluster"]["certificate-authority"]
+    version = "client.authentication.k8s.io/v1beta1"
+    program = {"apiVersion": version, "command": command[0], "args": command[1:]}
+    config["users"][0]["user"] = {"exec": program}
+    (tmp_path / "config").write_text(json.dumps(config))
+
+    with pytest.raises(StepError, match=says):
+        await image(target_of(kubeconfig=str(tmp_path / "config")))
+
+
+async def test_outside_of_a_cluster_there_is_no_service_account() -> None:
+    """`in_cluster` is for Maint in a pod."""
+    with pytest.raises(StepError, match="the login to k8s cannot be used"):
+        await image(target_of(in_cluster=True))
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         (None, "not found"),

@@ -160,6 +160,21 @@ async def test_going_back_leads_to_the_named_revision(cluster: Cluster, call: Ca
     assert len(await step.changed_since(cluster.target, call, after)) == 1
 
 
+@pytest.mark.parametrize("replicas", [1, 3])
+async def test_a_bad_version_is_rolled_back(cluster: Cluster, call: Call, replicas: int) -> None:
+    """That the bad one missed its deadline does not fail the way back from it."""
+    await cluster.deploy(replicas=replicas)
+    container = {"name": "app", "image": "registry/app:bad"}
+    await cluster.patch("deployments", "app", {"spec": {"template": {"spec": {"containers": [container]}}}})
+    with pytest.raises(StepError, match="ProgressDeadlineExceeded"):
+        await KubernetesRolloutStatus(target="k8s", deployment="app").act(cluster.target, call)
+
+    await KubernetesUndo(target="k8s", deployment="app", revision=1).act(cluster.target, call)
+
+    assert await cluster.image() == "registry/app:1.0.0"
+    await cluster.settled("app", replicas)
+
+
 async def test_a_revision_that_is_not_there_is_refused_with_those_that_are(
     cluster: Cluster, call: Call
 ) -> None:

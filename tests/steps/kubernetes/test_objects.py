@@ -63,6 +63,7 @@ def test_a_rollout_is_complete_when_every_pod_is_new_and_available() -> None:
         (changed(generation=3), "waiting for the controller to see the change"),
         (changed(updatedReplicas=1), "1 of 3 pods are new"),
         (changed(replicas=4), "1 old pods are still there"),
+        (changed(spec={"replicas": 1}), "2 pods are still to go"),
         (changed(availableReplicas=2), "2 of 3 new pods are available"),
         ({**ROLLED_OUT, "status": {}}, "waiting for the controller to see the change"),
     ],
