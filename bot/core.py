@@ -52,8 +52,6 @@ async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
             channels=settings.slack.channels,
         )
         dispatcher = Dispatcher(services, records, loaded.scrub)
-        yield Core(
-            loaded=loaded, records=records, engine=engine, services=services, dispatcher=dispatcher
-        )
+        yield Core(loaded=loaded, records=records, engine=engine, services=services, dispatcher=dispatcher)
     finally:
         await records.close()

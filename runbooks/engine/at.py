@@ -23,7 +23,11 @@ class Fenced(MaintError):
 
 
 class InDoubt(MaintError):
-    """An effect that may not be repeated may have half happened."""
+    """An effect that may not be repeated may have half happened. `output`: what it printed until then."""
+
+    def __init__(self, text: str, output: str = "") -> None:
+        self.output = output
+        super().__init__(text)
 
 
 class Stopped(MaintError):

@@ -19,7 +19,7 @@ from runbooks.records.runs import EffectRow
 from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
 from runbooks.spec.model import show_duration
-from runbooks.steps.action import LAST_LOOK, Call, Done, Doubtful
+from runbooks.steps.action import LAST_LOOK, Call, Done, Doubtful, Failed
 from runbooks.visible import shorten
 
 log = structlog.get_logger()
@@ -157,12 +157,12 @@ class Effects:
             reason = self._clean(str(error))
             await self._note(effect, attempt, journal.DOUBTED, {"why": reason}, "effect.in_doubt", "failed")
             if effect.repeatable:
-                raise StepError(reason) from error
-            raise InDoubt(reason) from error
+                raise Failed(reason, self._scrub(_printed(error))) from error
+            raise InDoubt(reason, self._scrub(_printed(error))) from error
         except StepError as error:
             reason = self._clean(str(error))
             await self._note(effect, attempt, journal.FAILED, {"why": reason}, "effect.failed", "failed")
-            raise StepError(reason) from error
+            raise Failed(reason, self._scrub(_printed(error))) from error
         except asyncio.CancelledError:
             raise  # the process ends: the journal says that this was begun, and nothing else is known
         except Exception as error:
@@ -255,6 +255,10 @@ def _text(scrub: Scrubber, value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _text(scrub, inner) for key, inner in value.items()}
     return [_text(scrub, inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _printed(error: StepError) -> str:
+    return error.output if isinstance(error, Failed) else ""
 
 
 def _with(call: Call, **changes: Any) -> Call:

@@ -21,7 +21,7 @@ from runbooks.records.runs import AskKind, AskRow, Phase, StepRow, StepState, Wa
 from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
 from runbooks.spec.values import bind
-from runbooks.steps.action import Action
+from runbooks.steps.action import Action, Failed
 from runbooks.steps.step import Step
 from runbooks.visible import shorten
 
@@ -69,8 +69,10 @@ class Leaves:
             await self._note_failure(node, StepState.FAILED, str(error), refused=error)
             return Waiting(on=WaitingOn.QUESTION)
         except InDoubt as error:
+            await self._show_output(at, error.output)
             return await self._fail(node, StepState.IN_DOUBT, str(error))
         except StepError as error:
+            await self._show_output(at, error.output if isinstance(error, Failed) else "")
             return await self._fail(node, StepState.FAILED, str(error))
         except MaintError:
             raise
@@ -114,6 +116,10 @@ class Leaves:
         work = partial(post_output, at=Standing(self._around, node.step, node.path), output=done.output)
         event = self._hold.event("step.finished", node.path, "ok", summary=values["summary"])
         await self._hold.write(work, step=(node.path, values), events=[event])
+
+    async def _show_output(self, at: Standing, output: str) -> None:
+        if output.strip():
+            await self._hold.write(partial(post_output, at=at, output=output))
 
     async def _wait(self, node: Node, waiting: Waiting) -> None:
         row = self._row(node)

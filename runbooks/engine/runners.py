@@ -8,6 +8,7 @@ from runbooks.engine.at import At, Outcome, Runner
 from runbooks.engine.checking import run_check
 from runbooks.engine.gates import run_gate
 from runbooks.engine.manuals import run_manual
+from runbooks.engine.messages import say
 from runbooks.engine.rollout_state import recorded_of
 from runbooks.engine.rollout_undo import changed_since, undo_rollout
 from runbooks.engine.rollouts import run_rollout
@@ -17,6 +18,7 @@ from runbooks.steps.action import Action
 from runbooks.steps.gate import Gate
 from runbooks.steps.manual import Manual
 from runbooks.steps.rollout import Rollout
+from runbooks.steps.slack_message import SlackMessage
 from runbooks.steps.soak import Soak
 from runbooks.steps.step import Check, Step
 from runbooks.steps.wait import Wait
@@ -27,6 +29,7 @@ RUNNERS: dict[type[Step], Runner] = {
     Wait: run_wait,
     Soak: run_soak,
     Rollout: run_rollout,
+    SlackMessage: say,
 }
 
 

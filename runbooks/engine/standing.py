@@ -10,6 +10,7 @@ from runbooks.engine.checks import CheckRunner, Item, Result
 from runbooks.engine.effects import Effect, Effects
 from runbooks.engine.hold import Hold
 from runbooks.errors import StepError
+from runbooks.ids import new_id
 from runbooks.records import asks, cards, outbox
 from runbooks.records.asks import Question
 from runbooks.records.measurements import Series
@@ -208,9 +209,12 @@ class Standing:
         await self._hold.write(work, events=[event])
         await self._hold.refresh()
 
-    async def post(self, kind: str, body: Mapping[str, Any], *, channel: str = "", priority: int = 1) -> None:
-        """Puts a message into the outbox; the same one of the same attempt only once."""
-        key = f"{self._hold.run}/{self._path}/{kind}/{self.row.attempt}"
+    async def post(
+        self, kind: str, body: Mapping[str, Any], *, channel: str = "", priority: int = 1, key: str = ""
+    ) -> None:
+        """Puts a message into the outbox; one of the same key only once."""
+        # Also without a key: a transaction of which nobody knows whether it was committed is tried again.
+        key = f"{self._hold.run}/{self._path}/{key or new_id()}"
         await self._hold.write(
             lambda connection: outbox.put(
                 connection,
