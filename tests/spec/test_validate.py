@@ -59,7 +59,10 @@ def faults(text: str, **environ: str) -> list[str]:
         ("targets:\n  db:\n    type: redis", "f.yaml:2:3: `url` is missing in `db`"),
         (
             "targets:\n  db:\n    url: x",
-            "f.yaml:2:3: `type` is missing in `db` (one of http, postgres, redis, host, prometheus, logs)",
+            (
+                "f.yaml:2:3: `type` is missing in `db` "
+                "(one of http, postgres, redis, host, prometheus, logs, kubernetes)"
+            ),
         ),
         (
             "targets:\n  db:\n    type: postgre",
