@@ -9,18 +9,20 @@ from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import check_may_stop, decide, nothing_asked, said
 from commands.questions import HAND_OVER, takes_evidence
 from commands.reply import Reply
-from commands.rights import approvers, find_run, holds, may_run
+from commands.rights import find_run, holds, may_run
 from commands.rollback import Rollback
 from commands.runs import RunsCommand
+from runbooks.engine.decided import Decided, Verdict
+from runbooks.engine.decisions import permitted
 from runbooks.errors import Refused, UsageError
 from runbooks.records.runs import AskRow, RunView
 from runbooks.targets import TargetBase
 
 DETAILS, CANCEL, UNDO = "details", "cancel", "undo"
 #: The outcome that says: ask for words, and press again with them.
-WORDS_NEEDED = "reason_needed"
+WORDS_NEEDED = Verdict.REASON_NEEDED.value
 #: Outcomes that everybody sees on the card.
-SEEN = frozenset({"counted", "closed"})
+SEEN = frozenset({Verdict.COUNTED.value, Verdict.CLOSED.value})
 
 
 def outcome_of(reply: Reply) -> str:
@@ -37,6 +39,10 @@ def ids_in(value: str) -> tuple[str, str]:
 def found_ask(view: RunView, ask: str) -> AskRow | None:
     """The question of that id."""
     return next((each for each in view.asks if each.id == ask), None)
+
+
+def _words_needed(text: str, run: str) -> Decided:
+    return Decided(outcome=Verdict.REASON_NEEDED, text=text, run=run)
 
 
 class Press(Command):
@@ -76,8 +82,8 @@ class Press(Command):
             )
         if not text and asked.state == "open" and (takes_evidence(asked, choice) or choice == HAND_OVER):
             held = await holds(request, asked)
-            if held or (not approvers(asked) and may_run(request, services, view.run)):
-                return said(WORDS_NEEDED, "Say what was done.", run)
+            if held or (not permitted(asked) and may_run(request, services, view.run)):
+                return said(_words_needed("Say what was done.", run))
         return await decide(request, services, view, asked, choice, words=text)
 
     async def _may_stop(self, request: Request, services: Services, choice: str, run: str) -> Reply:
@@ -91,4 +97,4 @@ class Press(Command):
             check_may_stop(request, services, view)
             if view.run.over:
                 raise UsageError(nothing_asked(request.program, view))
-        return said(WORDS_NEEDED, "Say why.", run)
+        return said(_words_needed("Say why.", run))
