@@ -20,9 +20,9 @@ from runbooks.targets import TargetBase
 
 DETAILS, CANCEL, UNDO = "details", "cancel", "undo"
 #: The outcome that says: ask for words, and press again with them.
-WORDS_NEEDED = "reason_needed"
+WORDS_NEEDED = Verdict.REASON_NEEDED.value
 #: Outcomes that everybody sees on the card.
-SEEN = frozenset({"counted", "closed"})
+SEEN = frozenset({Verdict.COUNTED.value, Verdict.CLOSED.value})
 
 
 def outcome_of(reply: Reply) -> str:
@@ -41,7 +41,7 @@ def found_ask(view: RunView, ask: str) -> AskRow | None:
     return next((each for each in view.asks if each.id == ask), None)
 
 
-def _needed(text: str, run: str) -> Decided:
+def _words_needed(text: str, run: str) -> Decided:
     return Decided(outcome=Verdict.REASON_NEEDED, text=text, run=run)
 
 
@@ -83,7 +83,7 @@ class Press(Command):
         if not text and asked.state == "open" and (takes_evidence(asked, choice) or choice == HAND_OVER):
             held = await holds(request, asked)
             if held or (not permitted(asked) and may_run(request, services, view.run)):
-                return said(_needed("Say what was done.", run))
+                return said(_words_needed("Say what was done.", run))
         return await decide(request, services, view, asked, choice, words=text)
 
     async def _may_stop(self, request: Request, services: Services, choice: str, run: str) -> Reply:
@@ -97,4 +97,4 @@ class Press(Command):
             check_may_stop(request, services, view)
             if view.run.over:
                 raise UsageError(nothing_asked(request.program, view))
-        return said(_needed("Say why.", run))
+        return said(_words_needed("Say why.", run))
