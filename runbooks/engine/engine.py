@@ -1,7 +1,6 @@
 """Runs, as commands and buttons see them: started, decided, cancelled, undone; looked at from anywhere."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
@@ -15,9 +14,8 @@ from runbooks.engine.decided import Decided, Verdict
 from runbooks.engine.decisions import decide
 from runbooks.engine.events import of_run
 from runbooks.engine.hold import Database
-from runbooks.engine.rollback import rows_back, way_back
 from runbooks.engine.sealing import Sealer
-from runbooks.engine.undoing import changed_since
+from runbooks.engine.undoing import Undoing
 from runbooks.engine.walk import new_row, nodes_of
 from runbooks.errors import Refused, UsageError
 from runbooks.ids import new_id
@@ -43,7 +41,7 @@ from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
 from runbooks.spec.runbook import Runbook, TargetTypes, from_source
 from runbooks.steps import KINDS
-from runbooks.steps.reach import Connections, utc_now
+from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
 
 log = structlog.get_logger()
@@ -339,60 +337,11 @@ class Engine:
             if decided.outcome is not Verdict.CLOSED:
                 raise Refused(decided.text)
             return view.run
-        return await self._undo(view, by, reason)
-
-    async def _undo(self, view: RunView, by: Person, reason: str) -> RunRow:
-        old = view.run
-        if old.state == RunState.ROLLED_BACK or old.rollback_of:
-            raise Refused(f"{old.id[-8:]} was rolled back already: there is nothing to undo.")
-        path, source = await self._database.read(partial(run_records.source_of, digest=old.snapshot))
-        runbook = self._runbook_of(path, source)
-        journal = await self.journal(old.id)
-        rows = {row.path: row for row in view.steps}
-        way = way_back(runbook, rows, journal)
-        if not any(back.undoes for back in way):
-            raise Refused(f"{old.id[-8:]} did nothing that can be undone.")
-        later = await self._database.read(partial(run_changes.later_on_locks, run=old))
-        changed = [f"{other.runbook} ({other.id[-8:]}) ran since" for other in later]
-        secrets = self._sealer.open_all(old.secrets) if old.secrets else {}
-        async with Connections() as connections:
-            changed += await changed_since(
-                way, view, journal, {**old.params, **secrets}, self._targets, connections
-            )
-        if changed:
-            raise Refused(
-                f"Not undone: {'; '.join(changed)}. Rolling {old.id[-8:]} back would undo that too: "
-                "look at it, and put it right by hand or with a runbook of its own."
-            )
-        now = self._now()
-        run = replace(
-            old,
-            id=new_id(),
-            key=f"rollback:{old.id}",
-            title=f"Rollback: {old.title}",
-            state=RunState.QUEUED,
-            waiting_on=WaitingOn.NOTHING,
-            wake_at=None,
-            segment=1,
-            fence=0,
-            executor="",
-            phase=Phase.ROLLBACK,
-            stopping="",
-            stop_reason="",
-            requester_kind=by.kind,
-            requester_id=by.id,
-            requester_name=by.name,
-            rollback_of=old.id,
-            note=self._scrub(reason) or f"rolled back by {by.name}",
-            version=1,
-            created_at=now,
-            started_at=None,
-            ended_at=None,
-        )
-        before = [replace(row, run=run.id) for row in view.steps if row.phase == Phase.FORWARD]
-        back = rows_back(run.id, way, first=max((row.ordinal for row in before), default=-1) + 1)
+        path, source = await self._database.read(partial(run_records.source_of, digest=view.run.snapshot))
+        undoing = Undoing(self._database, self._targets, self._runbook_of(path, source), view)
+        undo, rows = await undoing.run(by, self._scrub(reason), self._now())
         return await self._begin(
-            run, [*before, *back], runbook, by, {"rollback_of": old.id, "reason": reason}
+            undo, rows, undoing.runbook, by, {"rollback_of": view.run.id, "reason": reason}
         )
 
     async def unlock(self, target: str, by: Person, reason: str) -> Decided:

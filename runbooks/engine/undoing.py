@@ -1,15 +1,21 @@
-"""Whether what a finished run left is still as it left it: only then does undoing it undo nothing else."""
+"""A finished run undone by a new one, if what it left is still as it left it: else that would undo more."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from runbooks.engine.acting import ACT, target_of
-from runbooks.engine.rollback import Back
+from runbooks.engine.hold import Database
+from runbooks.engine.rollback import Back, rows_back, way_back
 from runbooks.engine.runners import CHANGED_SINCE
-from runbooks.errors import StepError
-from runbooks.records.runs import EffectRow, RunView, StepRow
+from runbooks.errors import Refused, StepError
+from runbooks.ids import new_id
+from runbooks.records import run_changes, runs
+from runbooks.records.person import Person
+from runbooks.records.runs import EffectRow, Phase, RunRow, RunState, RunView, StepRow, WaitingOn
+from runbooks.spec.runbook import Runbook
 from runbooks.spec.values import bind
 from runbooks.steps.action import Action, Call
 from runbooks.steps.reach import Connections
@@ -73,3 +79,62 @@ async def _of_action(model: Action[Any], journal: Sequence[EffectRow], call: Cal
         return ()
     target: Any = target_of(model, call.targets)
     return await model.changed_since(target, call, last.result.get("after", {}))
+
+
+class Undoing:
+    """What undoes one finished run."""
+
+    def __init__(
+        self, database: Database, targets: Mapping[str, TargetBase], runbook: Runbook, view: RunView
+    ) -> None:
+        self.runbook = runbook
+        self._database = database
+        self._targets = targets
+        self._view = view
+
+    async def run(self, by: Person, reason: str, now: datetime) -> tuple[RunRow, list[StepRow]]:
+        """The run that undoes it, with its steps. Raises Refused when there is nothing to undo, or when
+        something else has changed since, and says what."""
+        view, old = self._view, self._view.run
+        if old.state == RunState.ROLLED_BACK or old.rollback_of:
+            raise Refused(f"{old.id[-8:]} was rolled back already: there is nothing to undo.")
+        journal = await self._database.read(partial(runs.effect_rows, run=old.id))
+        way = way_back(self.runbook, {row.path: row for row in view.steps}, journal)
+        if not any(back.undoes for back in way):
+            raise Refused(f"{old.id[-8:]} did nothing that can be undone.")
+        later = await self._database.read(partial(run_changes.later_on_locks, run=old))
+        changed = [f"{other.runbook} ({other.id[-8:]}) ran since" for other in later]
+        async with Connections() as connections:
+            changed += await changed_since(way, view, journal, old.params, self._targets, connections)
+        if changed:
+            raise Refused(
+                f"Not undone: {'; '.join(changed)}. Rolling {old.id[-8:]} back would undo that too: "
+                "look at it, and put it right by hand or with a runbook of its own."
+            )
+        run = replace(
+            old,
+            id=new_id(),
+            key=f"rollback:{old.id}",
+            title=f"Rollback: {old.title}",
+            state=RunState.QUEUED,
+            waiting_on=WaitingOn.NOTHING,
+            wake_at=None,
+            segment=1,
+            fence=0,
+            executor="",
+            phase=Phase.ROLLBACK,
+            stopping="",
+            stop_reason="",
+            requester_kind=by.kind,
+            requester_id=by.id,
+            requester_name=by.name,
+            rollback_of=old.id,
+            note=reason or f"rolled back by {by.name}",
+            version=1,
+            created_at=now,
+            started_at=None,
+            ended_at=None,
+        )
+        before = [replace(row, run=run.id) for row in view.steps if row.phase == Phase.FORWARD]
+        back = rows_back(run.id, way, first=max((row.ordinal for row in before), default=-1) + 1)
+        return run, [*before, *back]

@@ -125,7 +125,7 @@ class Engine:
         self.views.update({each.run.id: each for each in views})
         return self
 
-    async def plan(self, runbook: str, params: Mapping[str, Any], by: Person) -> Plan:
+    async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan:
         found = RUNBOOKS[runbook]
         return make_plan(found, parse_params(found.params, params, TARGETS), TARGETS)
 
