@@ -52,7 +52,9 @@ def test_no_file_is_longer_than_400_lines() -> None:
         ({"slack_bolt", "slack_sdk"}, ("bot.slack", "bot.sandbox")),
         ({"sqlalchemy", "alembic"}, ("runbooks.records",)),
         ({"click"}, ("bot.__main__", "bot.demo")),
-        ({"rich"}, ("bot.app", "bot.terminal")),
+        ({"rich"}, ("bot.at_terminal", "bot.terminal")),
+        ({"dbos"}, ("runbooks.engine.carrier", "runbooks.records.carriage")),
+        ({"lightkube"}, ("runbooks.steps.kubernetes",)),
     ],
 )
 def test_a_library_stays_where_it_belongs(libraries: set[str], homes: tuple[str, ...]) -> None:

@@ -20,8 +20,12 @@ THREE = """
     locks: [here]
     steps:
       - id: a
-        command: {target: here, run: [sh, -c, 'echo a >> effects; echo KEY=7'], directory: DIR, repeatable: true,
-                  outputs: {key: {pattern: '^KEY=(.*)$', number: true}}}
+        command:
+          target: here
+          run: [sh, -c, 'echo a >> effects; echo KEY=7']
+          directory: DIR
+          repeatable: true
+          outputs: {key: {pattern: '^KEY=(.*)$', number: true}}
       - id: b
         command: {target: here, run: [sh, -c, 'echo b$0 >> effects', '{{ steps.a.key }}'], directory: DIR}
       - id: c
@@ -75,10 +79,15 @@ FAILS = """
     steps:
       - id: first
         command: {target: here, run: [sh, -c, 'echo first >> effects'], directory: DIR, repeatable: true}
-        rollback: {command: {target: here, run: [sh, -c, 'echo unfirst >> effects'], directory: DIR, repeatable: true}}
+        rollback:
+          command: {target: here, run: [sh, -c, 'echo unfirst >> effects'], directory: DIR, repeatable: true}
       - id: second
         skippable: true
-        command: {target: here, run: [sh, -c, 'echo second >> effects; test -e fixed'], directory: DIR, repeatable: true}
+        command:
+          target: here
+          run: [sh, -c, 'echo second >> effects; test -e fixed']
+          directory: DIR
+          repeatable: true
       - id: third
         command: {target: here, run: [sh, -c, 'echo third >> effects'], directory: DIR, repeatable: true}
 """
