@@ -186,7 +186,11 @@ class Engine:
             started_at=None,
             ended_at=None,
         )
-        rows = [new_row(run.id, node, ordinal=number) for number, node in enumerate(nodes_of(found.steps))]
+        shown = {"params": plan.params}
+        rows = [
+            new_row(run.id, node, ordinal=number, values=shown)
+            for number, node in enumerate(nodes_of(found.steps))
+        ]
         return await self._begin(run, rows, found, by, {"params": plan.params, "plan": plan.digest})
 
     async def _begin(
@@ -308,7 +312,11 @@ class Engine:
             outcome = Outcome.ACCEPTED if stopped else Outcome.LATE
             audit.append(connection, of_run(by, f"run.{how}", row, outcome, self._now(), {"reason": reason}))
             if not stopped:
-                why = f"It is {row.state} already" if row.over else "It was asked to stop already"
+                why = (
+                    "It goes back already" if row.phase == Phase.ROLLBACK else "It was asked to stop already"
+                )
+                if row.over:
+                    why = f"It is {row.state} already"
                 return Decided(outcome=Verdict.LATE, text=f"{why}: nothing was changed.", run=run)
             if row.started_at is None:
                 run_changes.end_unstarted(connection, run, f"{by.name}: {reason}", self._now())

@@ -130,10 +130,15 @@ class Hold:
         )
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        while True:
-            try:
-                return await ask()
-            except RecordsError as error:
-                # A database that restarts must not fail a run: 9 of 97 did, before there was this rule.
-                log.warning("run.database", run=self.run, error=str(error))
-                await asyncio.sleep(PATIENCE)
+        return await patiently(self.run, ask)
+
+
+async def patiently(run: str, ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer of the database, however long it takes to answer again."""
+    while True:
+        try:
+            return await ask()
+        except RecordsError as error:
+            # A database that restarts must not fail a run: 9 of 97 did, before there was this rule.
+            log.warning("run.database", run=run, error=str(error))
+            await asyncio.sleep(PATIENCE)

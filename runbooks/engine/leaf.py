@@ -13,7 +13,7 @@ from runbooks.engine.effects import Paused
 from runbooks.engine.noting import finished, post_output
 from runbooks.engine.runners import runner_of
 from runbooks.engine.standing import Standing, Surroundings, open_with_card
-from runbooks.engine.walk import Node
+from runbooks.engine.walk import Node, Values
 from runbooks.errors import MaintError, StepError
 from runbooks.ids import new_id
 from runbooks.records.asks import Question
@@ -37,7 +37,7 @@ class Leaves:
     def __init__(
         self,
         around: Surroundings,
-        values: Callable[[], Mapping[str, Any]],
+        values: Values,
         scrub: Scrubber,
         undoers: Mapping[str, Runner],
     ) -> None:
@@ -58,7 +58,7 @@ class Leaves:
             row = self._row(node)
         at = Standing(self._around, node.step, node.path)
         try:
-            model = bind(node.step, {**self._values(), **node.values})
+            model = bind(node.step, {**self._values(node.path), **node.values})
             if row.state != StepState.RUNNING and not _begins_itself(model, node, self._undoers):
                 await self._begin(node)
             outcome: Outcome = await self._run(at, node, model)

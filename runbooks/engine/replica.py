@@ -20,6 +20,10 @@ from runbooks.records.runs import WaitingOn
 log = structlog.get_logger()
 
 
+#: Seconds that a run may be in the queue before it is queued anew; one that is in it twice is carried once.
+STRANDED = 60.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rhythm:
     """Seconds: how long a lease is, between two proofs of life, between two looks at what is due, and
@@ -59,6 +63,7 @@ class Replica:
         self._proven_until = 0.0
         self._proof = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._seen: dict[tuple[str, int], float] = {}
 
     async def start(self) -> None:
         """From now on the others count on it. Raises RecordsError."""
@@ -149,8 +154,21 @@ class Replica:
             await self._database.write(
                 partial(run_changes.wake_held_up, why=WaitingOn.LOCK, now=self._now(), enqueue=self._enqueue)
             )
+        await self._find_stranded()
         if dead or lost:
             self._nudge()
+
+    async def _find_stranded(self) -> None:
+        """Queues anew what the queue has lost: nobody took it for longer and longer."""
+        now = time.monotonic()
+        found = await self._database.read(run_changes.stranded)
+        self._seen = {each: self._seen.get(each, now) for each in found}
+        for (run, segment), since in self._seen.items():
+            if now - since > STRANDED:
+                log.warning("run.stranded", run=run)
+                await self._database.write(
+                    partial(run_changes.queue_again, run=run, segment=segment, enqueue=self._enqueue)
+                )
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -14,7 +14,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.records import cards, locks
 from runbooks.records.run_tables import replicas, run_snapshots, run_steps, runs
-from runbooks.records.runs import OVER, RunRow, RunState, RunView, StepRow, WaitingOn, as_row, run_row, view
+from runbooks.records.runs import (
+    OVER,
+    Phase,
+    RunRow,
+    RunState,
+    RunView,
+    StepRow,
+    WaitingOn,
+    as_row,
+    run_row,
+    view,
+)
 from runbooks.records.switches import paused_reason
 
 #: Puts a segment of a run into the queue, within the same transaction.
@@ -216,6 +227,27 @@ def orphans(connection: Connection, mine: str, under_way: Iterable[str]) -> tupl
     return tuple((row.id, row.executor) for row in connection.execute(query))
 
 
+def stranded(connection: Connection) -> tuple[tuple[str, int], ...]:
+    """The runs, each with its segment, that nobody has and that wait for nothing: they are in the queue, or
+    the queue lost them."""
+    query = select(runs.c.id, runs.c.segment).where(
+        runs.c.state.in_((RunState.QUEUED, RunState.RUNNING)), runs.c.executor == "", runs.c.waiting_on == ""
+    )
+    return tuple((row.id, row.segment) for row in connection.execute(query))
+
+
+def queue_again(connection: Connection, run: str, segment: int, enqueue: Enqueue) -> None:
+    """Queues a run anew that the queue lost; not if it moved in the meantime."""
+    statement = (
+        update(runs)
+        .where(runs.c.id == run, runs.c.segment == segment, runs.c.executor == "")
+        .values(segment=runs.c.segment + 1)
+    )
+    raised = connection.execute(statement.returning(runs.c.segment)).scalar()
+    if raised is not None:
+        enqueue(connection, run, raised)
+
+
 def take_from(connection: Connection, run: str, executor: str, enqueue: Enqueue) -> bool:
     """Queues a run anew that its executor lost. False when somebody did so before."""
     statement = (
@@ -232,7 +264,9 @@ def take_from(connection: Connection, run: str, executor: str, enqueue: Enqueue)
 
 def stop(connection: Connection, run: str, how: str, reason: str) -> bool:
     """Asks a run to stop: `cancel` or `rollback`. False when it is over, or asked already."""
-    statement = _changed(run).where(runs.c.state.not_in(tuple(OVER)), runs.c.stopping == "")
+    statement = _changed(run).where(
+        runs.c.state.not_in(tuple(OVER)), runs.c.stopping == "", runs.c.phase == Phase.FORWARD
+    )
     return (
         connection.execute(statement.values(stopping=how, stop_reason=reason).returning(runs.c.id)).first()
         is not None
