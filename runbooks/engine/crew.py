@@ -39,6 +39,7 @@ class Crew:
             rhythm or Rhythm(),
             self._carrier.enqueue,
             self._carrier.resume,
+            self._carrier.reclaim,
             self._carrier.nudge,
             engine.under_way,
             now,

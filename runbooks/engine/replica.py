@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 #: Seconds that a run may be in the queue before it is queued anew; one that is in it twice is carried once.
 STRANDED = 60.0
+#: Seconds between two looks for what an outage made this process lose.
+RECLAIM = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,7 @@ class Replica:
         rhythm: Rhythm,
         enqueue: run_changes.Enqueue,
         resume: Callable[[tuple[str, ...]], Awaitable[int]],
+        reclaim: Callable[[], Awaitable[int]],
         nudge: Callable[[], None],
         under_way: Callable[[], tuple[str, ...]],
         now: Callable[[], datetime],
@@ -56,6 +59,7 @@ class Replica:
         self._rhythm = rhythm
         self._enqueue = enqueue
         self._resume = resume
+        self._reclaim = reclaim
         self._nudge = nudge
         self._under_way = under_way
         self._now = now
@@ -74,6 +78,7 @@ class Replica:
             asyncio.create_task(self._every(self._rhythm.beat, self._beat), name="replica-beat"),
             asyncio.create_task(self._every(self._rhythm.sweep, self._sweep), name="replica-sweep"),
             asyncio.create_task(self._every(self._rhythm.reap, self._reap), name="replica-reap"),
+            asyncio.create_task(self._every(RECLAIM, self._take_back), name="replica-reclaim"),
         ]
 
     async def stop(self) -> None:
@@ -157,6 +162,10 @@ class Replica:
         await self._find_stranded()
         if dead or lost:
             self._nudge()
+
+    async def _take_back(self) -> None:
+        """Takes back what an outage of the database made the queue lose here."""
+        await self._reclaim()
 
     async def _find_stranded(self) -> None:
         """Queues anew what the queue has lost: nobody took it for longer and longer."""
