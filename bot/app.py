@@ -23,6 +23,7 @@ from bot.slack.publisher import Publisher
 from bot.slack.requests import slack_route
 from runbooks.engine.crew import Crew
 from runbooks.errors import MaintError, RecordsError
+from runbooks.records.carriage import prepare_carriage
 from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
@@ -45,7 +46,9 @@ def migrate_database(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
     loaded = load_settings(path, environ)
     engine = open_database(loaded.settings.database_url(), loaded.scrub)
     try:
-        return tuple(migrate(engine))
+        applied = tuple(migrate(engine))
+        prepare_carriage(engine)
+        return applied
     finally:
         engine.dispose()
 
