@@ -98,7 +98,8 @@ def unfinished(connection: Connection, before: datetime) -> tuple[Card, ...]:
 
 
 def want(connection: Connection, run: str, version: int, priority: int) -> None:
-    """All cards of the run should show that version, within the caller's transaction.
+    """The cards of the run should show that version, within the caller's transaction; but not those of gates
+    that have said their last.
 
     `priority`: 3 an approval, a question, a failure; 2 the end of the run; 1 a step; 0 a tick of the time.
     """
@@ -107,7 +108,8 @@ def want(connection: Connection, run: str, version: int, priority: int) -> None:
         "priority": case((cards.c.priority < priority, priority), else_=cards.c.priority),
         "finished_at": None,
     }
-    mine = (cards.c.correlation == run) & cards.c.kind.in_(DRAWN)
+    follows = (cards.c.kind == RUN) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None))
+    mine = (cards.c.correlation == run) & follows
     connection.execute(update(cards).where(mine, cards.c.drawn < version).values(raised))
 
 
