@@ -408,3 +408,32 @@ def test_files_count_from_the_folder_of_the_settings(tmp_path: Path) -> None:
     assert targets["web"].ssh.known_hosts == "/etc/known"  # type: ignore[union-attr]
     assert targets["near"].path == str(tmp_path / "logs/a.log")  # type: ignore[union-attr]
     assert targets["far"].path == "logs/a.log"  # type: ignore[union-attr]
+
+
+def test_a_runbooks_channel_is_one_of_maint_yaml(folder: Path) -> None:
+    """A card would have nowhere to go, and that is seen before a run is started."""
+    (folder / "library" / "health.yaml").write_text(f"{HEALTH}channel: opps\n")
+
+    (fault,) = faults(folder, "slack: {channels: {ops: C0OPS}}\n")
+
+    assert "there is no channel `opps` (did you mean `ops`?)" in fault
+    assert load(folder, "slack: {channels: {opps: C0OPS}}\n").runbooks["health"].channel == "opps"
+
+
+def grant_of(folder: Path, word: str) -> Loaded:
+    """Settings that grant that word, judged by the commands that there are."""
+    text = f"roles: {{sre: {{members: [U0A]}}}}\ngrants: [{{role: sre, commands: [{word}]}}]\n"
+    (folder / "maint.yaml").write_text(text)
+    return load_settings(folder / "maint.yaml", {}, kinds=KINDS, library=folder / "library")
+
+
+@pytest.mark.parametrize("word", ["break-glass", "run", "unlock"])
+def test_a_grant_names_a_word_or_the_glass(folder: Path, word: str) -> None:
+    """`break-glass` is no command, and is granted like one."""
+    assert grant_of(folder, word).settings.grants[0].commands == (word,)
+
+
+def test_a_grant_of_no_word_is_a_fault(folder: Path) -> None:
+    """With the nearest one."""
+    with pytest.raises(ConfigError, match="did you mean `break-glass`"):
+        grant_of(folder, "brake-glass")
