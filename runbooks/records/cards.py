@@ -188,7 +188,14 @@ def release(connection: Connection, claim: Claim, until: datetime | None = None)
 def give_up(connection: Connection, claim: Claim, now: datetime) -> None:
     """The card cannot stand where it should: it is left until the run changes again."""
     mine = (cards.c.id == claim.card.id) & (cards.c.claimed_until == claim.until)
-    values = {"claimed_until": None, "drawn": cards.c.wanted, "finished_at": now, "priority": 0}
+    known = claim.card.wanted  # what came meanwhile is a change of its own
+    unchanged = cards.c.wanted <= known
+    values = {
+        "claimed_until": None,
+        "drawn": known,
+        "finished_at": case((unchanged, now), else_=None),
+        "priority": case((unchanged, 0), else_=cards.c.priority),
+    }
     connection.execute(update(cards).where(mine).values(values))
 
 

@@ -319,3 +319,17 @@ def test_a_gate_that_is_decided_is_not_drawn_at_every_later_step(engine: Engine,
         ]
 
     assert again == ["c0"]
+
+
+def test_a_card_that_was_given_up_is_tried_again_at_the_next_change(engine: Engine, runs: list[str]) -> None:
+    """Also when that change came while it was being given up."""
+    want(engine, runs[0], 1)
+    first = claimed(engine)
+    want(engine, runs[0], 2)
+    with engine.begin() as connection:
+        cards.give_up(connection, first, NOW)
+    again = claimed(engine, NOW + 2 * SECOND)
+    with engine.begin() as connection:
+        cards.give_up(connection, again, NOW)
+
+    assert claim(engine, NOW + 10 * SECOND) is None
