@@ -98,7 +98,8 @@ def unfinished(connection: Connection, before: datetime) -> tuple[Card, ...]:
 
 
 def want(connection: Connection, run: str, version: int, priority: int) -> None:
-    """All cards of the run should show that version, within the caller's transaction.
+    """The cards of the run should show that version, within the caller's transaction; but not those of gates
+    that have said their last.
 
     `priority`: 3 an approval, a question, a failure; 2 the end of the run; 1 a step; 0 a tick of the time.
     """
@@ -107,7 +108,8 @@ def want(connection: Connection, run: str, version: int, priority: int) -> None:
         "priority": case((cards.c.priority < priority, priority), else_=cards.c.priority),
         "finished_at": None,
     }
-    mine = (cards.c.correlation == run) & cards.c.kind.in_(DRAWN)
+    follows = (cards.c.kind == RUN) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None))
+    mine = (cards.c.correlation == run) & follows
     connection.execute(update(cards).where(mine, cards.c.drawn < version).values(raised))
 
 
@@ -186,7 +188,14 @@ def release(connection: Connection, claim: Claim, until: datetime | None = None)
 def give_up(connection: Connection, claim: Claim, now: datetime) -> None:
     """The card cannot stand where it should: it is left until the run changes again."""
     mine = (cards.c.id == claim.card.id) & (cards.c.claimed_until == claim.until)
-    values = {"claimed_until": None, "drawn": cards.c.wanted, "finished_at": now, "priority": 0}
+    known = claim.card.wanted  # what came meanwhile is a change of its own
+    unchanged = cards.c.wanted <= known
+    values = {
+        "claimed_until": None,
+        "drawn": known,
+        "finished_at": case((unchanged, now), else_=None),
+        "priority": case((unchanged, 0), else_=cards.c.priority),
+    }
     connection.execute(update(cards).where(mine).values(values))
 
 
