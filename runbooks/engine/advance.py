@@ -18,7 +18,7 @@ from runbooks.engine.checks import CheckRunner
 from runbooks.engine.effects import Effects, Paused
 from runbooks.engine.hold import Database, Hold, patiently
 from runbooks.engine.leaf import Leaves
-from runbooks.engine.rollback import rows_back, undoers_of, way_back
+from runbooks.engine.rollback import leads_back, rows_back, undoers_of, way_back
 from runbooks.engine.sealing import Sealer
 from runbooks.engine.standing import Surroundings, open_with_card
 from runbooks.engine.walk import Node, Values, Walk, all_nodes, nodes_of
@@ -55,7 +55,7 @@ class Workshop:
     channels: Mapping[str, str]
     scrub: Scrubber
     sealer: Sealer
-    runbook_of: Callable[[str, str], Runbook]  # from a snapshot's path and text
+    runbook_of: Callable[[str, str], Awaitable[Runbook]]  # from a snapshot's path and text
     enqueue: run_changes.Enqueue
     executor: str
     proven: Callable[[], Awaitable[None]]
@@ -160,7 +160,7 @@ class Advance:
     async def _carry(self, connections: Connections) -> None:
         hold, shop = self._hold, self._shop
         path, source = await hold.read(partial(runs.source_of, digest=hold.view.run.snapshot))
-        runbook = shop.runbook_of(path, source)
+        runbook = await shop.runbook_of(path, source)
         secrets = shop.sealer.open_all(hold.view.run.secrets)
         shop.scrub.add(*map(str, secrets.values()))
         params = {**hold.view.run.params, **secrets}
@@ -200,9 +200,7 @@ class Advance:
 
     async def _back(self, runbook: Runbook, around: Surroundings, values: Values) -> Waiting | Undo | None:
         hold = self._hold
-        asked = [
-            ask for ask in hold.view.asks if ask.path.startswith("rollback:") or ask.kind == AskKind.CANCELLED
-        ]
+        asked = [ask for ask in hold.view.asks if ask.path.startswith("rollback:") or not ask.path]
         abandoned = next((ask for ask in asked if ask.answer == "abandon"), None)
         if abandoned is not None:
             await self._end(RunState.ABANDONED, f"{abandoned.answered_name} abandoned its rollback")
@@ -284,7 +282,7 @@ class Advance:
             return Waiting(on=WaitingOn.QUESTION)
         await self._cancel_steps()
         rows = {row.path: row for row in hold.rows()}
-        if not any(back for back in way_back(runbook, rows, await self._journal()) if back.undoes):
+        if not leads_back(way_back(runbook, rows, await self._journal()), rows.values()):
             await self._end(RunState.CANCELLED, run.stop_reason)
             raise _Over
         question = Question(

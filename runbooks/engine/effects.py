@@ -69,6 +69,11 @@ class Effects:
         self._stop = stop
         self._proven = proven
 
+    def check_stop(self) -> None:
+        """Raises Stopped when people stopped the run: no further step begins."""
+        if self._stop.is_set():
+            raise Stopped("people stopped the run")
+
     async def carry_out(self, effect: Effect) -> Done:
         """Does it, unless it was done. Raises InDoubt, StepError, Stopped, Paused, Fenced."""
         last = await self._hold.read(

@@ -50,6 +50,7 @@ class Leaves:
 
     async def __call__(self, node: Node) -> Waiting | Undo | None:
         """None when the step is done and the run goes on."""
+        self._around.effects.check_stop()
         row = self._row(node)
         if row.state in (StepState.FAILED, StepState.IN_DOUBT, StepState.CANCELLED):
             answered = await self._answered(node, row)
