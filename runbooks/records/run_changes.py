@@ -148,6 +148,8 @@ def wake(connection: Connection, run: str, now: datetime, enqueue: Enqueue, *, p
         .values(
             segment=runs.c.segment + 1,
             state=case((runs.c.started_at.is_(None), RunState.QUEUED), else_=RunState.RUNNING),
+            # Not to be woken again before it is claimed: the segment that is in the queue would be void.
+            waiting_on="",
             wake_at=None,
             executor="",
         )
