@@ -237,9 +237,11 @@ def orphans(connection: Connection, mine: str, under_way: Iterable[str]) -> tupl
 def stranded(connection: Connection) -> tuple[tuple[str, int], ...]:
     """The runs, each with its segment, that nobody has and that wait for nothing: they are in the queue, or
     the queue lost them."""
-    query = select(runs.c.id, runs.c.segment).where(
-        runs.c.state.in_((RunState.QUEUED, RunState.RUNNING)), runs.c.executor == "", runs.c.waiting_on == ""
+    # One that was woken still says what it waited for.
+    nobodys = or_(
+        runs.c.state == RunState.RUNNING, and_(runs.c.state == RunState.QUEUED, runs.c.waiting_on == "")
     )
+    query = select(runs.c.id, runs.c.segment).where(nobodys, runs.c.executor == "")
     return tuple((row.id, row.segment) for row in connection.execute(query))
 
 

@@ -218,7 +218,6 @@ class Story:
             database=database,
             runbooks=runbooks_of({self.runbook: self.text.replace("DIR", str(self.folder))}, targets),
             targets=targets,
-            target_types={"here": HostTarget},
             channels={},
             checks=CheckRunner(targets, self.records, scrub, Limits(), now=self.clock),
             scrub=scrub,
