@@ -343,7 +343,10 @@ class Advance:
         self._shop.changed()
         if rested is None:
             raise Fenced("the run was taken over")
-        return bool(rested)
+        if not rested:
+            # By itself, before the run is read anew: done twice with the rest, the wake would be lost.
+            await hold.write_once(lambda connection: run_changes.heed(connection, self._run, hold.fence))
+        return rested
 
     async def _over(self) -> bool:
         """The last step is done."""

@@ -83,6 +83,10 @@ class Sender:
         }
         self._client.enqueue_in_transaction(connection, options, run, segment)
 
+    async def holders(self) -> tuple[str, ...]:
+        """The executors that have segments under way, dead or alive."""
+        return await self._in_thread(self._holders)
+
     async def resume(self, executors: Iterable[str]) -> int:
         """Puts what those dead executors had under way back on the queue; how many segments.
 
@@ -118,6 +122,12 @@ class Sender:
             load_output=False,
         )
         return [each.workflow_id for each in found]
+
+    def _holders(self) -> tuple[str, ...]:
+        found = self._client.list_workflows(
+            status="PENDING", application_name=APPLICATION, load_input=False, load_output=False
+        )
+        return tuple(sorted({each.executor_id for each in found if each.executor_id}))
 
     def _resume(self, executors: tuple[str, ...]) -> int:
         return self._enqueue_again(self._pending(executors), executors)

@@ -38,6 +38,7 @@ class Crew:
             database,
             rhythm or Rhythm(),
             self._carrier.enqueue,
+            self._carrier.holders,
             self._carrier.resume,
             self._carrier.reclaim,
             self._carrier.nudge,

@@ -316,9 +316,7 @@ class Engine:
                 if row.over:
                     why = f"It is {row.state} already"
                 return Decided(outcome=Verdict.LATE, text=f"{why}: nothing was changed.", run=run)
-            if row.started_at is None:
-                run_changes.end_unstarted(connection, run, f"{by.name}: {reason}", self._now())
-            else:
+            if not run_changes.end_unstarted(connection, run, f"{by.name}: {reason}", self._now()):
                 self._wake(connection, run)
             run_changes.redraw(connection, run, 3)
             return Decided(outcome=Verdict.CLOSED, text="It was asked to stop.", run=run)

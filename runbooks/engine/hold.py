@@ -60,11 +60,11 @@ class Hold:
 
     async def read(self, work: Callable[[Any], T]) -> T:
         """Reads, however long the database takes to answer again."""
-        return await self._patiently(lambda: self._database.read(work))
+        return await patiently(self.run, lambda: self._database.read(work))
 
     async def write_once(self, work: Callable[[Any], T]) -> T:
         """A transaction that itself sees to it that the run is still ours: one that lets go of it."""
-        return await self._patiently(lambda: self._database.write(work))
+        return await patiently(self.run, lambda: self._database.write(work))
 
     async def refresh(self) -> RunView:
         """Reads the run anew: what people said in the meantime is in it."""
@@ -98,7 +98,7 @@ class Hold:
             append_once(connection, *recorded)
             return result
 
-        result = await self._patiently(lambda: self._database.write(transaction))
+        result = await patiently(self.run, lambda: self._database.write(transaction))
         if step is not None and step[0] in self._rows:
             self._rows[step[0]] = replace(self._rows[step[0]], **step[1])
         self._changed()
@@ -129,12 +129,10 @@ class Hold:
             id=new_id(),
         )
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        return await patiently(self.run, ask)
-
 
 async def patiently(run: str, ask: Callable[[], Awaitable[T]]) -> T:
-    """The answer of the database, however long it takes to answer again."""
+    """What the database says, however long it takes to answer again. What is asked must be such that doing it
+    twice is the same: an answer may get lost."""
     while True:
         try:
             return await ask()

@@ -45,6 +45,7 @@ class Replica:
         database: Database,
         rhythm: Rhythm,
         enqueue: run_changes.Enqueue,
+        holders: Callable[[], Awaitable[tuple[str, ...]]],
         resume: Callable[[tuple[str, ...]], Awaitable[int]],
         reclaim: Callable[[], Awaitable[int]],
         nudge: Callable[[], None],
@@ -53,11 +54,13 @@ class Replica:
         version: str,
         id_: str,
     ) -> None:
-        """`id_` is unique for each boot of each process."""
+        """`holders`: the executors that have segments under way; `resume` puts those of dead ones back on the
+        queue. `id_` is unique for each boot of each process."""
         self.id = id_
         self._database = database
         self._rhythm = rhythm
         self._enqueue = enqueue
+        self._holders = holders
         self._resume = resume
         self._reclaim = reclaim
         self._nudge = nudge
@@ -124,8 +127,8 @@ class Replica:
         # The others have given this one up, and have its runs: it begins anew, with none. What is still
         # under way here is fenced off.
         log.warning("replica.lost", replica=self.id)
-        await self._enrol()
-        self._proved(began)
+        if await self._enrol():
+            self._proved(began)
 
     async def _sweep(self) -> None:
         """Wakes the runs whose time has come."""
@@ -147,20 +150,19 @@ class Replica:
             log.warning("replica.died", replicas=dead)
         mine = self._under_way()
         lost = await self._database.read(partial(run_changes.orphans, mine=self.id, under_way=mine))
-        for run, executor in lost:
+        for run, executor, fence in lost:
             if executor == self.id and run in self._under_way():
                 continue
             await self._database.write(
-                partial(run_changes.take_from, run=run, executor=executor, enqueue=self._enqueue)
+                partial(run_changes.take_from, run=run, executor=executor, fence=fence, enqueue=self._enqueue)
             )
-        if dead:
-            await self._resume(dead)
+        strays = await self._take_strays()
         if await self._database.read(partial(run_changes.held_up, why=WaitingOn.LOCK)):
             await self._database.write(
                 partial(run_changes.wake_held_up, why=WaitingOn.LOCK, now=self._now(), enqueue=self._enqueue)
             )
         await self._find_stranded()
-        if dead or lost:
+        if strays or lost:
             self._nudge()
 
     async def _take_back(self) -> None:
@@ -178,6 +180,20 @@ class Replica:
                 await self._database.write(
                     partial(run_changes.queue_again, run=run, segment=segment, enqueue=self._enqueue)
                 )
+
+    async def _take_strays(self) -> int:
+        """Puts back on the queue what replicas that are gone had under way there; how many segments.
+
+        Not only of those buried right now: who buried others may have died before it came to this, and who
+        left may have found no database to hand over to.
+        """
+        holders = await self._holders()
+        if not holders:
+            return 0
+        # Read after that: a replica that has something under way was among the living before.
+        alive = await self._database.read(replicas.enrolled)
+        gone = tuple(sorted(set(holders) - set(alive)))
+        return await self._resume(gone) if gone else 0
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
