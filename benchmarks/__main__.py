@@ -1,4 +1,4 @@
-"""`python -m benchmarks [acknowledge] [checks] [start] [runs]`: runs all, or those named, and prints a table."""
+"""`python -m benchmarks [acknowledge] [checks] …`: runs all, or those named, and prints a table."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import acknowledge, checks, runs, start
+from benchmarks import acknowledge, checks, runs, start, waiting
 from benchmarks.figure import Figure
 
 BENCHMARKS = {
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "checks": checks.measure,
     "start": start.measure,
     "runs": runs.measure,
+    "waiting": waiting.measure,
 }
 
 

@@ -76,9 +76,9 @@ class House:
     crew: Crew
     records: Records
 
-    async def start(self, runbook: str) -> str:
+    async def start(self, runbook: str, channel: str = "C1") -> str:
         """Starts a run, with a card as in Slack; its id."""
-        return (await self.engine.start(runbook, {}, RITA, channel="C1")).id
+        return (await self.engine.start(runbook, {}, RITA, channel=channel)).id
 
     async def over(self, run: str) -> None:
         """Returns when the run is done. Raises when it did not succeed."""
@@ -91,7 +91,9 @@ class House:
         query = text("SELECT state, waiting_on FROM runs WHERE id = :run")
         async with asyncio.timeout(LONGEST):
             while True:
-                row = await self.records.read(lambda connection: connection.execute(query, {"run": run}).one())
+                row = await self.records.read(
+                    lambda connection: connection.execute(query, {"run": run}).one()
+                )
                 if fits(row.state, row.waiting_on):
                     return str(row.state)
                 await asyncio.sleep(0.02)
