@@ -78,9 +78,7 @@ class Effects:
 
     async def carry_out(self, effect: Effect) -> Done:
         """Does it, unless it was done. Raises InDoubt, StepError, Stopped, Paused, Fenced."""
-        last = await self._hold.read(
-            partial(journal.last, run=self._hold.run, path=effect.path, name=effect.name)
-        )
+        last = None if self._is_new(effect) else await self._last(effect)
         if last is not None:
             await self._look_back(effect, last)
             if last.state == journal.FINISHED and not self._wanted_again(effect, last):
@@ -121,6 +119,17 @@ class Effects:
             if last.state == journal.DOUBTED and not effect.repeatable:
                 raise InDoubt("It was stopped, and may have half happened." if why == STOPPED else why)
             raise Failed(why)
+
+    def _is_new(self, effect: Effect) -> bool:
+        """Whether the journal can know nothing of it: the row of its step, which is changed in the
+        transaction that notes its beginning, says that it never began."""
+        row = self._hold.row(effect.path)
+        return bool(effect.begin) and row is not None and row.started_at is None
+
+    async def _last(self, effect: Effect) -> EffectRow | None:
+        return await self._hold.read(
+            partial(journal.last, run=self._hold.run, path=effect.path, name=effect.name)
+        )
 
     async def _before(self, effect: Effect, call: Call, last: EffectRow | None) -> Mapping[str, Any]:
         # Of a repetition it is the first one's: what was begun may have changed the state already.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, insert, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, case, insert, select, update
 
 from runbooks.ids import new_id
 from runbooks.records import budgets
@@ -26,6 +26,22 @@ UNKNOWN = -1
 INTERVAL = 1.5
 #: Seconds that a replica has for drawing a card, before another may.
 CLAIM = 60.0
+
+_VERSION, _PRIORITY = bindparam("to_version", type_=Integer), bindparam("to_priority", type_=Integer)
+# Made once: to make such a statement anew takes longer than to execute it, and every step does.
+_WANT = (
+    update(cards)
+    .where(
+        cards.c.correlation == bindparam("of_run"),
+        (cards.c.kind == RUN) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None)),
+        cards.c.drawn < _VERSION,
+    )
+    .values(
+        wanted=case((cards.c.wanted < _VERSION, _VERSION), else_=cards.c.wanted),
+        priority=case((cards.c.priority < _PRIORITY, _PRIORITY), else_=cards.c.priority),
+        finished_at=None,
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,14 +119,7 @@ def want(connection: Connection, run: str, version: int, priority: int) -> None:
 
     `priority`: 3 an approval, a question, a failure; 2 the end of the run; 1 a step; 0 a tick of the time.
     """
-    raised = {
-        "wanted": case((cards.c.wanted < version, version), else_=cards.c.wanted),
-        "priority": case((cards.c.priority < priority, priority), else_=cards.c.priority),
-        "finished_at": None,
-    }
-    follows = (cards.c.kind == RUN) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None))
-    mine = (cards.c.correlation == run) & follows
-    connection.execute(update(cards).where(mine, cards.c.drawn < version).values(raised))
+    connection.execute(_WANT, {"of_run": run, "to_version": version, "to_priority": priority})
 
 
 def claim(

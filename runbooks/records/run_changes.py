@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.records import cards, locks
@@ -32,6 +32,22 @@ from runbooks.records.switches import paused_reason
 Enqueue = Callable[[Connection, str, int], None]
 
 _RESTING = (RunState.QUEUED, RunState.WAITING, RunState.ASKING)
+
+# Made once: to make such a statement anew takes longer than to execute it, and every step does. What they
+# set besides comes with their parameters.
+_TOUCH = (
+    update(runs)
+    .where(
+        runs.c.id == bindparam("of_run"),
+        runs.c.fence == bindparam("held"),
+        runs.c.state == RunState.RUNNING,
+    )
+    .values(version=runs.c.version + 1)
+    .returning(runs.c.version)
+)
+_CHANGE_STEP = update(run_steps).where(
+    run_steps.c.run == bindparam("of_run"), run_steps.c.path == bindparam("at_path")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +123,7 @@ def _changed(run: str) -> Any:
 
 def touch(connection: Connection, run: str, fence: int, priority: int, **values: Any) -> bool:
     """The first statement of every write for a run; its cards are redrawn. False: it is somebody else's."""
-    mine = _changed(run).where(runs.c.fence == fence, runs.c.state == RunState.RUNNING).values(**values)
-    version = connection.execute(mine.returning(runs.c.version)).scalar()
+    version = connection.execute(_TOUCH, {**values, "of_run": run, "held": fence}).scalar()
     if version is None:
         return False
     cards.want(connection, run, version, priority)
@@ -292,9 +307,7 @@ def stopping(connection: Connection, run: str) -> tuple[str, int]:
 
 def change_step(connection: Connection, run: str, path: str, **values: Any) -> None:
     """Changes a step's row, after `touch`."""
-    connection.execute(
-        update(run_steps).where(run_steps.c.run == run, run_steps.c.path == path).values(**values)
-    )
+    connection.execute(_CHANGE_STEP, {**values, "of_run": run, "at_path": path})
 
 
 def add_steps(connection: Connection, steps: Sequence[StepRow]) -> None:
