@@ -318,7 +318,7 @@ class Advance:
         await self._cancel_steps()
         rows = {row.path: row for row in hold.rows()}
         way = way_back(runbook, rows, await self._journal())
-        back = rows_back(self._run, way, first=max((row.ordinal for row in hold.rows()), default=-1) + 1)
+        back = rows_back(self._run, way, hold.rows())
         await hold.write(
             lambda connection: run_changes.add_steps(connection, back),
             events=[hold.event("run.rollback", "", "accepted", reason=reason)],

@@ -17,7 +17,7 @@ from runbooks.engine.hold import Database
 from runbooks.engine.sealing import Sealer
 from runbooks.engine.snapshots import Snapshots
 from runbooks.engine.undoing import Undoing
-from runbooks.engine.walk import new_row, nodes_of
+from runbooks.engine.walk import ROOM, all_nodes, new_row, nodes_of
 from runbooks.errors import Refused, UsageError
 from runbooks.ids import new_id
 from runbooks.nearest import nearest
@@ -186,8 +186,8 @@ class Engine:
         )
         shown = {"params": plan.params}
         rows = [
-            new_row(run.id, node, ordinal=number, values=shown)
-            for number, node in enumerate(nodes_of(found.steps))
+            new_row(run.id, node, ordinal=number * ROOM, values=shown)
+            for number, node in enumerate(all_nodes(nodes_of(found.steps), lambda _: None))
         ]
         return await self._begin(run, rows, found, by, {"params": plan.params, "plan": plan.digest})
 

@@ -10,7 +10,7 @@ from runbooks.engine.at import Finished, Outcome
 from runbooks.engine.leaf import Runner
 from runbooks.engine.runners import UNDOERS
 from runbooks.engine.standing import Standing
-from runbooks.engine.walk import Node, all_nodes, new_row, nodes_of
+from runbooks.engine.walk import ROOM, Node, all_nodes, new_row, nodes_of
 from runbooks.errors import StepError
 from runbooks.records.runs import EffectRow, Phase, StepRow, StepState
 from runbooks.spec.runbook import Runbook
@@ -83,11 +83,13 @@ def _inverse(node: Node, begun: set[str]) -> list[Back]:
     return []
 
 
-def rows_back(run: str, way: Sequence[Back], first: int) -> tuple[StepRow, ...]:
-    """Rows for them, numbered from `first`."""
+def rows_back(run: str, way: Sequence[Back], after: Iterable[StepRow]) -> tuple[StepRow, ...]:
+    """Rows for them, numbered after those that there are."""
+    first = max((row.ordinal for row in after), default=0) + ROOM
+    nodes = all_nodes([back.node for back in way], lambda _: None)
     return tuple(
-        new_row(run, back.node, ordinal=ordinal, phase=Phase.ROLLBACK)
-        for ordinal, back in enumerate(way, first)
+        new_row(run, node, ordinal=first + number * ROOM, phase=Phase.ROLLBACK)
+        for number, node in enumerate(nodes)
     )
 
 

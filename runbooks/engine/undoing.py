@@ -136,5 +136,5 @@ class Undoing:
             ended_at=None,
         )
         before = [replace(row, run=run.id) for row in view.steps if row.phase == Phase.FORWARD]
-        back = rows_back(run.id, way, first=max((row.ordinal for row in before), default=-1) + 1)
+        back = rows_back(run.id, way, before)
         return run, [*before, *back]

@@ -15,6 +15,8 @@ from runbooks.spec.values import fill_known, holds, items
 
 #: Which wait a card names first, when several steps wait at the same time.
 _LOUDEST = (WaitingOn.QUESTION, WaitingOn.GATE, WaitingOn.MANUAL, WaitingOn.SOAK, WaitingOn.TIME)
+#: Between the ordinals of two steps of a file: the items of a list, and the steps of each, have room there.
+ROOM = 10_000
 _INDEX = re.compile(r"\[(\d+)\]$")
 
 
@@ -52,16 +54,14 @@ class Walk:
 
     async def _node(self, node: Node) -> Waiting | Undo | None:
         row = self._hold.row(node.path)
-        if row is not None and row.state in PASSED:
+        assert row is not None
+        if row.state in PASSED:
             return None
-        if row is None:
-            values = {**self._values(node.path), **node.values}
-            row = new_row(self._hold.run, node, ordinal=self._next_ordinal(), values=values)
-            await self._hold.add_steps((row,))
         if row.state == StepState.PENDING and node.step.when:
             fits, why = holds(node.step.when, {**self._values(node.path), **node.values})
             if not fits:
-                await self._pass(node.path, StepState.SKIPPED, why)
+                for skipped in reversed(all_nodes([node], self._hold.row)):
+                    await self._pass(skipped.path, StepState.SKIPPED, why)
                 return None
         if node.step.for_each is not None:
             return await self._group(node, row, await self._items(node, row))
@@ -76,7 +76,26 @@ class Walk:
             found = items(node.step, {**self._values(node.path), **node.values})
             data = {**row.data, "items": list(found)}
             await self._hold.write(lambda _: None, step=(node.path, {"data": data}))
-        return each(node, found)
+        children = each(node, found)
+        await self._add_rows(node, row, children)
+        return children
+
+    async def _add_rows(self, node: Node, row: StepRow, children: Sequence[Node]) -> None:
+        """The rows of a list's items, in their order, between the list's own and that of the next step."""
+        everything = all_nodes(children, self._hold.row)
+        missing = tuple(
+            new_row(
+                self._hold.run,
+                child,
+                ordinal=row.ordinal + number,
+                phase=Phase(row.phase),
+                values={**self._values(child.path), **node.values},
+            )
+            for number, child in enumerate(everything, 1)
+            if self._hold.row(child.path) is None
+        )
+        if missing:
+            await self._hold.add_steps(missing)
 
     async def _group(self, node: Node, row: StepRow, children: Sequence[Node]) -> Waiting | Undo | None:
         if row.state == StepState.PENDING:
@@ -121,9 +140,6 @@ class Walk:
         action = "step.skipped" if state is StepState.SKIPPED else "step.finished"
         event = self._hold.event(action, path, "ok", summary=summary)
         await self._hold.write(lambda _: None, step=(path, ended), events=[event])
-
-    def _next_ordinal(self) -> int:
-        return max((row.ordinal for row in self._hold.rows()), default=-1) + 1
 
 
 def together(outcomes: Sequence[Waiting | Undo | None]) -> Waiting | Undo | None:
