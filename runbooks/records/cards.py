@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Integer, Row, Subquery, bindparam, case, insert, select, update
 
 from runbooks.ids import new_id
 from runbooks.records import budgets
@@ -119,6 +119,18 @@ def want(connection: Connection, run: str, version: int, priority: int) -> None:
     `priority`: 3 an approval, a question, a failure; 2 the end of the run; 1 a step; 0 a tick of the time.
     """
     connection.execute(_WANT, {"of_run": run, "to_version": version, "to_priority": priority})
+
+
+def want_all(connection: Connection, versions: Subquery, priority: int) -> None:
+    """As `want`, for every run of a query that gives each `id` with its `version`."""
+    version = select(versions.c.version).where(versions.c.id == cards.c.correlation).scalar_subquery()
+    raised = {
+        "wanted": version,
+        "priority": case((cards.c.priority < priority, priority), else_=cards.c.priority),
+        "finished_at": None,
+    }
+    theirs = cards.c.correlation.in_(select(versions.c.id)) & cards.c.kind.in_(DRAWN)
+    connection.execute(update(cards).where(theirs, cards.c.wanted < version).values(raised))
 
 
 def claim(
