@@ -27,7 +27,7 @@ class Rhythm:
 
     lease: float = 5.0
     beat: float = 1.5
-    sweep: float = 0.5
+    sweep: float = 1.0
     reap: float = 1.0
 
 
@@ -114,8 +114,9 @@ class Replica:
         # The others have given this one up, and have its runs: it begins anew, with none. What is still
         # under way here is fenced off.
         log.warning("replica.lost", replica=self.id)
-        await self._enrol()
-        self._proved(began)
+        # Not while its old row stands: whoever buries that takes over what was under way here.
+        if await self._enrol():
+            self._proved(began)
 
     async def _sweep(self) -> None:
         """Wakes the runs whose time has come."""
@@ -132,11 +133,20 @@ class Replica:
 
     async def _reap(self) -> None:
         """Takes over what the dead left, and what this one lost sight of."""
-        dead = await self._database.write(replicas.bury)
+        mine = self._under_way()
+        orphans = partial(run_changes.orphans, mine=self.id, under_way=mine)
+        # One look for everything: most of the time there is nothing to do.
+        died, lost, held_up = await self._database.read(
+            lambda connection: (
+                replicas.any_dead(connection),
+                orphans(connection),
+                run_changes.held_up(connection, WaitingOn.LOCK),
+            )
+        )
+        dead = await self._database.write(replicas.bury) if died else ()
         if dead:
             log.warning("replica.died", replicas=dead)
-        mine = self._under_way()
-        lost = await self._database.read(partial(run_changes.orphans, mine=self.id, under_way=mine))
+            lost = await self._database.read(orphans)
         for run, executor in lost:
             if executor == self.id and run in self._under_way():
                 continue
@@ -145,7 +155,7 @@ class Replica:
             )
         if dead:
             await self._resume(dead)
-        if await self._database.read(partial(run_changes.held_up, why=WaitingOn.LOCK)):
+        if held_up:
             await self._database.write(
                 partial(run_changes.wake_held_up, why=WaitingOn.LOCK, now=self._now(), enqueue=self._enqueue)
             )
