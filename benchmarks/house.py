@@ -115,7 +115,6 @@ async def house(url: str, *sources: str) -> AsyncIterator[House]:
             database=records,
             runbooks=runbooks,
             targets=targets,
-            target_types={},
             channels={},
             checks=CheckRunner(targets, records, scrub, Limits()),
             scrub=scrub,

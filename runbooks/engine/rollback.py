@@ -1,6 +1,6 @@
 """The way back: what undoes what was done, in reverse, from the states that were recorded before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -55,6 +55,11 @@ def way_back(runbook: Runbook, rows: Mapping[str, StepRow], journal: Sequence[Ef
         for back in _inverse(node, begun)
     ]
     return (*own[:gates], *inverses, *own[gates:])
+
+
+def leads_back(way: Sequence[Back], rows: Iterable[StepRow]) -> bool:
+    """Whether there is something to undo: a step that was begun, or what the runbook's own list does then."""
+    return any(back.undoes for back in way) or (bool(way) and any(row.started_at for row in rows))
 
 
 def _inverse(node: Node, begun: set[str]) -> list[Back]:

@@ -11,7 +11,7 @@ from runbooks.engine.at import Undo, Waiting
 from runbooks.engine.hold import Hold
 from runbooks.records.runs import PASSED, Phase, StepRow, StepState, WaitingOn
 from runbooks.spec.runbook import RunbookStep
-from runbooks.spec.values import holds, items
+from runbooks.spec.values import fill_known, holds, items
 
 #: Which wait a card names first, when several steps wait at the same time.
 _LOUDEST = (WaitingOn.QUESTION, WaitingOn.GATE, WaitingOn.MANUAL, WaitingOn.SOAK, WaitingOn.TIME)
@@ -27,6 +27,8 @@ class Node:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+#: What the references of the step at that path may name, at this moment.
+Values = Callable[[str], Mapping[str, Any]]
 #: Carries one step on: None when it is done and the run goes on.
 Leaf = Callable[[Node], Awaitable[Waiting | Undo | None]]
 
@@ -34,8 +36,8 @@ Leaf = Callable[[Node], Awaitable[Waiting | Undo | None]]
 class Walk:
     """Goes through the steps of one phase of a run."""
 
-    def __init__(self, hold: Hold, values: Callable[[], Mapping[str, Any]], leaf: Leaf) -> None:
-        """`values` are the run's at this moment, `leaf` carries out a step that has none inside."""
+    def __init__(self, hold: Hold, values: Values, leaf: Leaf) -> None:
+        """`leaf` carries out a step that has none inside."""
         self._hold = hold
         self._values = values
         self._leaf = leaf
@@ -53,10 +55,11 @@ class Walk:
         if row is not None and row.state in PASSED:
             return None
         if row is None:
-            row = new_row(self._hold.run, node, ordinal=self._next_ordinal())
+            values = {**self._values(node.path), **node.values}
+            row = new_row(self._hold.run, node, ordinal=self._next_ordinal(), values=values)
             await self._hold.add_steps((row,))
         if row.state == StepState.PENDING and node.step.when:
-            fits, why = holds(node.step.when, {**self._values(), **node.values})
+            fits, why = holds(node.step.when, {**self._values(node.path), **node.values})
             if not fits:
                 await self._pass(node.path, StepState.SKIPPED, why)
                 return None
@@ -70,7 +73,7 @@ class Walk:
         found = row.data.get("items")
         if found is None:
             # Once and for all: an endpoint or a step that says something else later changes no run.
-            found = items(node.step, {**self._values(), **node.values})
+            found = items(node.step, {**self._values(node.path), **node.values})
             data = {**row.data, "items": list(found)}
             await self._hold.write(lambda _: None, step=(node.path, {"data": data}))
         return each(node, found)
@@ -174,10 +177,18 @@ def all_nodes(nodes: Sequence[Node], row: Callable[[str], StepRow | None]) -> li
     return found
 
 
-def new_row(run: str, node: Node, *, ordinal: int, phase: Phase = Phase.FORWARD) -> StepRow:
-    """A step that has not begun."""
-    index = _INDEX.search(node.path)
-    title = node.step.title if index is None else f"{node.step.title} · {node.values.get('item')}"
+def new_row(
+    run: str,
+    node: Node,
+    *,
+    ordinal: int,
+    phase: Phase = Phase.FORWARD,
+    values: Mapping[str, Any] | None = None,
+) -> StepRow:
+    """A step that has not begun. `values`: what its title may name."""
+    title = fill_known(node.step.title, {**(values or {}), **node.values})
+    if _INDEX.search(node.path) and title == node.step.title:
+        title = f"{title} · {node.values.get('item')}"
     return StepRow(
         run=run,
         path=node.path,

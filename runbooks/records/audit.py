@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from runbooks.ids import new_id
 from runbooks.records.columns import storable
@@ -23,10 +22,8 @@ LONGEST_DETAIL, LONGEST_DETAILS = 3_000, 16_000
 #: Events that one page may have.
 LARGEST_PAGE = 500
 # Made once: to make such a statement anew takes longer than to execute it.
-_ONCE: dict[str, Executable] = {
-    "postgresql": postgresql.insert(audit_events).on_conflict_do_nothing(index_elements=["id"]),
-    "sqlite": sqlite.insert(audit_events).on_conflict_do_nothing(index_elements=["id"]),
-}
+_ADD = insert(audit_events)
+_THERE = select(audit_events.c.id).where(audit_events.c.id == bindparam("event"))
 
 
 class Outcome(StrEnum):
@@ -98,7 +95,9 @@ def append_once(connection: Connection, *events: Event) -> None:
     was committed, and which is tried again."""
     scrub = scrubber_of(connection)
     for event in events:
-        connection.execute(_ONCE[connection.dialect.name], _row(event, scrub))
+        # Not ON CONFLICT: on SQLite the trigger that guards the log refuses before the conflict is seen.
+        if connection.execute(_THERE, {"event": event.id}).first() is None:
+            connection.execute(_ADD, _row(event, scrub))
 
 
 def newest(

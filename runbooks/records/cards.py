@@ -28,12 +28,14 @@ INTERVAL = 1.5
 CLAIM = 60.0
 
 _VERSION, _PRIORITY = bindparam("to_version", type_=Integer), bindparam("to_priority", type_=Integer)
+#: The cards that change with their run: not those of gates that have said their last.
+_FOLLOWS = (cards.c.kind == RUN) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None))
 # Made once: to make such a statement anew takes longer than to execute it, and every step does.
 _WANT = (
     update(cards)
     .where(
         cards.c.correlation == bindparam("of_run"),
-        cards.c.kind.in_(DRAWN),
+        _FOLLOWS,
         cards.c.drawn < _VERSION,
     )
     .values(
@@ -114,7 +116,8 @@ def unfinished(connection: Connection, before: datetime) -> tuple[Card, ...]:
 
 
 def want(connection: Connection, run: str, version: int, priority: int) -> None:
-    """All cards of the run should show that version, within the caller's transaction.
+    """The cards of the run should show that version, within the caller's transaction; but not those of gates
+    that have said their last.
 
     `priority`: 3 an approval, a question, a failure; 2 the end of the run; 1 a step; 0 a tick of the time.
     """
@@ -129,8 +132,8 @@ def want_all(connection: Connection, versions: Subquery, priority: int) -> None:
         "priority": case((cards.c.priority < priority, priority), else_=cards.c.priority),
         "finished_at": None,
     }
-    theirs = cards.c.correlation.in_(select(versions.c.id)) & cards.c.kind.in_(DRAWN)
-    connection.execute(update(cards).where(theirs, cards.c.wanted < version).values(raised))
+    theirs = cards.c.correlation.in_(select(versions.c.id))
+    connection.execute(update(cards).where(theirs, _FOLLOWS, cards.c.wanted < version).values(raised))
 
 
 def claim(
@@ -208,7 +211,14 @@ def release(connection: Connection, claim: Claim, until: datetime | None = None)
 def give_up(connection: Connection, claim: Claim, now: datetime) -> None:
     """The card cannot stand where it should: it is left until the run changes again."""
     mine = (cards.c.id == claim.card.id) & (cards.c.claimed_until == claim.until)
-    values = {"claimed_until": None, "drawn": cards.c.wanted, "finished_at": now, "priority": 0}
+    known = claim.card.wanted  # what came meanwhile is a change of its own
+    unchanged = cards.c.wanted <= known
+    values = {
+        "claimed_until": None,
+        "drawn": known,
+        "finished_at": case((unchanged, now), else_=None),
+        "priority": case((unchanged, 0), else_=cards.c.priority),
+    }
     connection.execute(update(cards).where(mine).values(values))
 
 

@@ -36,12 +36,11 @@ def acquire(connection: Connection, run: str, targets: Sequence[str], reason: st
 
 def _somebody_before(connection: Connection, run: str, targets: set[str]) -> bool:
     mine = select(runs.c.created_at).where(runs.c.id == run).scalar_subquery()
-    older = select(runs.c.locks).where(
-        runs.c.waiting_on == WaitingOn.LOCK,
-        runs.c.state.in_((RunState.QUEUED, RunState.WAITING)),
-        runs.c.id != run,
-        runs.c.created_at < mine,
+    # Whoever asked first and has not begun, or waits for a lock once more.
+    queues = (runs.c.state == RunState.QUEUED) | (
+        (runs.c.state == RunState.WAITING) & (runs.c.waiting_on == WaitingOn.LOCK)
     )
+    older = select(runs.c.locks).where(queues, runs.c.id != run, runs.c.created_at < mine)
     return any(targets & set(wanted) for wanted in connection.scalars(older))
 
 

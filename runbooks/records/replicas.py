@@ -69,6 +69,11 @@ def leave(connection: Connection, replica: str) -> None:
     connection.execute(delete(replicas).where(replicas.c.id == replica))
 
 
+def enrolled(connection: Connection) -> tuple[str, ...]:
+    """The replicas that have not been buried."""
+    return tuple(connection.scalars(select(replicas.c.id)))
+
+
 def alive(connection: Connection) -> tuple[str, ...]:
     """The replicas whose lease runs."""
     return tuple(

@@ -14,7 +14,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.records import cards, locks
 from runbooks.records.run_tables import replicas, run_snapshots, run_steps, runs
-from runbooks.records.runs import OVER, RunRow, RunState, RunView, StepRow, WaitingOn, as_row, run_row, view
+from runbooks.records.runs import (
+    OVER,
+    Phase,
+    RunRow,
+    RunState,
+    RunView,
+    StepRow,
+    WaitingOn,
+    as_row,
+    run_row,
+    view,
+)
 from runbooks.records.switches import paused_reason
 
 #: Puts a segment of a run into the queue, within the same transaction.
@@ -129,7 +140,7 @@ def rest(
     priority: int,
 ) -> bool | None:
     """Puts the run down until somebody or the time wakes it. False when it was woken in the meantime, and
-    there is more to do at once; None when it is somebody else's."""
+    there is more to do at once, after `heed`; None when it is somebody else's."""
     mine = (runs.c.fence == fence, runs.c.state == RunState.RUNNING)
     values = {"state": state, "waiting_on": waiting_on, "wake_at": until, "executor": ""}
     quiet = _changed(run).where(*mine, runs.c.wake_at.is_(None)).values(**values)
@@ -137,8 +148,14 @@ def rest(
     if version is not None:
         cards.want(connection, run, version, priority)
         return True
-    woken = update(runs).where(runs.c.id == run, *mine).values(wake_at=None).returning(runs.c.id)
+    woken = select(runs.c.id).where(runs.c.id == run, *mine)
     return False if connection.execute(woken).first() else None
+
+
+def heed(connection: Connection, run: str, fence: int) -> None:
+    """What woke the run while it was carried is about to be looked at."""
+    mine = (runs.c.fence == fence, runs.c.state == RunState.RUNNING)
+    connection.execute(update(runs).where(runs.c.id == run, *mine).values(wake_at=None))
 
 
 def wake(connection: Connection, run: str, now: datetime, enqueue: Enqueue, *, priority: int = 1) -> bool:
@@ -152,6 +169,8 @@ def wake(connection: Connection, run: str, now: datetime, enqueue: Enqueue, *, p
         .values(
             segment=runs.c.segment + 1,
             state=case((runs.c.started_at.is_(None), RunState.QUEUED), else_=RunState.RUNNING),
+            # Not to be woken again before it is claimed: the segment that is in the queue would be void.
+            waiting_on="",
             wake_at=None,
             executor="",
         )
@@ -219,25 +238,49 @@ def is_due(connection: Connection, run: str, now: datetime) -> bool:
     return connection.execute(query.with_for_update()).first() is not None
 
 
-def orphans(connection: Connection, mine: str, under_way: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """The runs, each with its executor, that are marked as running by a replica that is gone, or by this
-    one, which knows nothing of them. A run that waits in the queue has no executor: it is the queue's."""
+def orphans(connection: Connection, mine: str, under_way: Iterable[str]) -> tuple[tuple[str, str, int], ...]:
+    """The runs, each with its executor and its fence, that are marked as running by a replica that is gone,
+    or by this one, which knows nothing of them. A run that waits in the queue has no executor: it is the
+    queue's."""
     alive = select(replicas.c.id)
     lost = or_(
         runs.c.executor.not_in(alive),
         and_(runs.c.executor == mine, runs.c.id.not_in(tuple(under_way))),
     )
-    query = select(runs.c.id, runs.c.executor).where(
+    query = select(runs.c.id, runs.c.executor, runs.c.fence).where(
         runs.c.state == RunState.RUNNING, runs.c.executor != "", lost
     )
-    return tuple((row.id, row.executor) for row in connection.execute(query))
+    return tuple((row.id, row.executor, row.fence) for row in connection.execute(query))
 
 
-def take_from(connection: Connection, run: str, executor: str, enqueue: Enqueue) -> bool:
-    """Queues a run anew that its executor lost. False when somebody did so before."""
+def stranded(connection: Connection) -> tuple[tuple[str, int], ...]:
+    """The runs, each with its segment, that nobody has and that wait for nothing: they are in the queue, or
+    the queue lost them."""
+    # One that was woken still says what it waited for.
+    nobodys = or_(
+        runs.c.state == RunState.RUNNING, and_(runs.c.state == RunState.QUEUED, runs.c.waiting_on == "")
+    )
+    query = select(runs.c.id, runs.c.segment).where(nobodys, runs.c.executor == "")
+    return tuple((row.id, row.segment) for row in connection.execute(query))
+
+
+def queue_again(connection: Connection, run: str, segment: int, enqueue: Enqueue) -> None:
+    """Queues a run anew that the queue lost; not if it moved in the meantime."""
+    statement = (
+        update(runs)
+        .where(runs.c.id == run, runs.c.segment == segment, runs.c.executor == "")
+        .values(segment=runs.c.segment + 1)
+    )
+    raised = connection.execute(statement.returning(runs.c.segment)).scalar()
+    if raised is not None:
+        enqueue(connection, run, raised)
+
+
+def take_from(connection: Connection, run: str, executor: str, fence: int, enqueue: Enqueue) -> bool:
+    """Queues a run anew that its executor lost. False when somebody did so before, or carries it again."""
     statement = (
         _changed(run)
-        .where(runs.c.state == RunState.RUNNING, runs.c.executor == executor)
+        .where(runs.c.state == RunState.RUNNING, runs.c.executor == executor, runs.c.fence == fence)
         .values(segment=runs.c.segment + 1, executor="")
     )
     segment = connection.execute(statement.returning(runs.c.segment)).scalar()
@@ -249,7 +292,9 @@ def take_from(connection: Connection, run: str, executor: str, enqueue: Enqueue)
 
 def stop(connection: Connection, run: str, how: str, reason: str) -> bool:
     """Asks a run to stop: `cancel` or `rollback`. False when it is over, or asked already."""
-    statement = _changed(run).where(runs.c.state.not_in(tuple(OVER)), runs.c.stopping == "")
+    statement = _changed(run).where(
+        runs.c.state.not_in(tuple(OVER)), runs.c.stopping == "", runs.c.phase == Phase.FORWARD
+    )
     return (
         connection.execute(statement.values(stopping=how, stop_reason=reason).returning(runs.c.id)).first()
         is not None
@@ -289,12 +334,11 @@ def redraw_open(connection: Connection) -> None:
     cards.want_all(connection, select(runs.c.id, runs.c.version).where(still_open).subquery(), 2)
 
 
-def end_unstarted(connection: Connection, run: str, note: str, now: datetime) -> None:
-    """A run that never began is over."""
+def end_unstarted(connection: Connection, run: str, note: str, now: datetime) -> bool:
+    """A run that never began is over. False when it has begun in this very moment."""
     values = {"state": RunState.CANCELLED, "waiting_on": "", "wake_at": None, "ended_at": now}
-    connection.execute(
-        _changed(run).where(runs.c.started_at.is_(None)).values(**values, secrets={}, note=note)
-    )
+    statement = _changed(run).where(runs.c.started_at.is_(None)).values(**values, secrets={}, note=note)
+    return connection.execute(statement.returning(runs.c.id)).first() is not None
 
 
 def later_on_locks(connection: Connection, run: RunRow) -> tuple[RunRow, ...]:
