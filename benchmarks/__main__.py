@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import acknowledge, checks, runs, start, waiting
+from benchmarks import acknowledge, checks, runs, start, takeover, waiting
 from benchmarks.figure import Figure
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "start": start.measure,
     "runs": runs.measure,
     "waiting": waiting.measure,
+    "takeover": takeover.measure,
 }
 
 

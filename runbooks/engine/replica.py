@@ -33,7 +33,7 @@ class Rhythm:
 
     lease: float = 5.0
     beat: float = 1.5
-    sweep: float = 0.5
+    sweep: float = 1.0
     reap: float = 1.0
 
 
@@ -127,6 +127,7 @@ class Replica:
         # The others have given this one up, and have its runs: it begins anew, with none. What is still
         # under way here is fenced off.
         log.warning("replica.lost", replica=self.id)
+        # Not while its old row stands: whoever buries that takes over what was under way here.
         if await self._enrol():
             self._proved(began)
 
@@ -145,11 +146,20 @@ class Replica:
 
     async def _reap(self) -> None:
         """Takes over what the dead left, and what this one lost sight of."""
-        dead = await self._database.write(replicas.bury)
+        orphans = partial(run_changes.orphans, mine=self.id, under_way=self._under_way())
+        # One look for everything: most of the time there is nothing to do.
+        died, lost, held_up, stranded = await self._database.read(
+            lambda connection: (
+                replicas.any_dead(connection),
+                orphans(connection),
+                run_changes.held_up(connection, WaitingOn.LOCK),
+                run_changes.stranded(connection),
+            )
+        )
+        dead = await self._database.write(replicas.bury) if died else ()
         if dead:
             log.warning("replica.died", replicas=dead)
-        mine = self._under_way()
-        lost = await self._database.read(partial(run_changes.orphans, mine=self.id, under_way=mine))
+            lost = await self._database.read(orphans)
         for run, executor, fence in lost:
             if executor == self.id and run in self._under_way():
                 continue
@@ -157,11 +167,11 @@ class Replica:
                 partial(run_changes.take_from, run=run, executor=executor, fence=fence, enqueue=self._enqueue)
             )
         strays = await self._take_strays()
-        if await self._database.read(partial(run_changes.held_up, why=WaitingOn.LOCK)):
+        if held_up:
             await self._database.write(
                 partial(run_changes.wake_held_up, why=WaitingOn.LOCK, now=self._now(), enqueue=self._enqueue)
             )
-        await self._find_stranded()
+        await self._queue_stranded(stranded)
         if strays or lost:
             self._nudge()
 
@@ -169,10 +179,9 @@ class Replica:
         """Takes back what an outage of the database made the queue lose here."""
         await self._reclaim()
 
-    async def _find_stranded(self) -> None:
+    async def _queue_stranded(self, found: tuple[tuple[str, int], ...]) -> None:
         """Queues anew what the queue has lost: nobody took it for longer and longer."""
         now = time.monotonic()
-        found = await self._database.read(run_changes.stranded)
         self._seen = {each: self._seen.get(each, now) for each in found}
         for (run, segment), since in self._seen.items():
             if now - since > STRANDED:

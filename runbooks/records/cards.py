@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Integer, Row, Subquery, bindparam, case, insert, select, update
 
 from runbooks.ids import new_id
 from runbooks.records import budgets
@@ -28,12 +28,14 @@ INTERVAL = 1.5
 CLAIM = 60.0
 
 _VERSION, _PRIORITY = bindparam("to_version", type_=Integer), bindparam("to_priority", type_=Integer)
+#: The cards that change with their run: not those of gates that have said their last.
+_FOLLOWS = (cards.c.kind == RUN) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None))
 # Made once: to make such a statement anew takes longer than to execute it, and every step does.
 _WANT = (
     update(cards)
     .where(
         cards.c.correlation == bindparam("of_run"),
-        (cards.c.kind == RUN) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None)),
+        _FOLLOWS,
         cards.c.drawn < _VERSION,
     )
     .values(
@@ -120,6 +122,18 @@ def want(connection: Connection, run: str, version: int, priority: int) -> None:
     `priority`: 3 an approval, a question, a failure; 2 the end of the run; 1 a step; 0 a tick of the time.
     """
     connection.execute(_WANT, {"of_run": run, "to_version": version, "to_priority": priority})
+
+
+def want_all(connection: Connection, versions: Subquery, priority: int) -> None:
+    """As `want`, for every run of a query that gives each `id` with its `version`."""
+    version = select(versions.c.version).where(versions.c.id == cards.c.correlation).scalar_subquery()
+    raised = {
+        "wanted": version,
+        "priority": case((cards.c.priority < priority, priority), else_=cards.c.priority),
+        "finished_at": None,
+    }
+    theirs = cards.c.correlation.in_(select(versions.c.id))
+    connection.execute(update(cards).where(theirs, _FOLLOWS, cards.c.wanted < version).values(raised))
 
 
 def claim(

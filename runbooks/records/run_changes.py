@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.records import cards, locks
@@ -202,32 +202,34 @@ def end(connection: Connection, run: str, fence: int, state: RunState, note: str
 
 def due(connection: Connection, now: datetime, limit: int = 200) -> tuple[str, ...]:
     """The runs whose time has come, the longest due first; none while everything is stopped."""
-    if paused_reason(connection):
-        return ()
-    query = select(runs.c.id).where(runs.c.wake_at <= now, runs.c.state.in_(_RESTING))
-    return tuple(connection.scalars(query.order_by(runs.c.wake_at).limit(limit)))
+    # By what is due, of which there is little: SQLite would rather look through all runs of these states.
+    state = func.coalesce(runs.c.state, "")
+    query = select(runs.c.id).where(runs.c.wake_at <= now, state.in_(_RESTING))
+    found = tuple(connection.scalars(query.order_by(runs.c.wake_at).limit(limit)))
+    return () if found and paused_reason(connection) else found
 
 
-def held_up(connection: Connection, why: WaitingOn) -> tuple[str, ...]:
-    """The runs that wait for a lock, or for everything to go on, oldest first."""
-    query = select(runs.c.id).where(runs.c.waiting_on == why, runs.c.state.in_(_RESTING))
-    return tuple(connection.scalars(query.order_by(runs.c.created_at, runs.c.id)))
+def held_up(connection: Connection, why: WaitingOn) -> bool:
+    """Whether any run waits for a lock, or for everything to go on."""
+    return connection.execute(_held_up(why).limit(1)).first() is not None
 
 
 def wake_held_up(connection: Connection, why: WaitingOn, now: datetime, enqueue: Enqueue) -> None:
     """Lets those look again that wait for a lock, or for everything to go on: of each lock the first."""
+    waiting = connection.execute(_held_up(why).order_by(runs.c.created_at, runs.c.id)).all()
+    if not waiting:
+        return
+    holders = {lock.target: lock.run for lock in locks.held(connection)}
     spoken_for: set[str] = set()
-    for run in held_up(connection, why):
-        wanted = set(connection.execute(select(runs.c.locks).where(runs.c.id == run)).scalar_one())
-        if why == WaitingOn.LOCK and (wanted & spoken_for or _held_by_others(connection, wanted, run)):
-            spoken_for |= wanted
-            continue
-        spoken_for |= wanted
-        wake(connection, run, now, enqueue)
+    for run, wanted in waiting:
+        others = any(holders.get(target, run) != run for target in wanted)
+        if why != WaitingOn.LOCK or not (others or spoken_for & set(wanted)):
+            wake(connection, run, now, enqueue)
+        spoken_for |= set(wanted)
 
 
-def _held_by_others(connection: Connection, targets: set[str], run: str) -> bool:
-    return any(lock.target in targets and lock.run != run for lock in locks.held(connection))
+def _held_up(why: WaitingOn) -> Select[tuple[str, Any]]:
+    return select(runs.c.id, runs.c.locks).where(runs.c.waiting_on == why, runs.c.state.in_(_RESTING))
 
 
 def is_due(connection: Connection, run: str, now: datetime) -> bool:
@@ -327,8 +329,9 @@ def redraw(connection: Connection, run: str, priority: int) -> None:
 
 def redraw_open(connection: Connection) -> None:
     """The cards of all runs that are not over are out of date."""
-    for run in connection.scalars(select(runs.c.id).where(runs.c.state.not_in(tuple(OVER)))).all():
-        redraw(connection, run, 2)
+    still_open = runs.c.state.not_in(tuple(OVER))
+    connection.execute(update(runs).where(still_open).values(version=runs.c.version + 1))
+    cards.want_all(connection, select(runs.c.id, runs.c.version).where(still_open).subquery(), 2)
 
 
 def end_unstarted(connection: Connection, run: str, note: str, now: datetime) -> bool:
