@@ -51,7 +51,7 @@ def inconsistencies(
 
 
 def unknown_names(document: Document, runbook: Runbook) -> Iterable[Fault]:
-    """Channels and roles that a runbook names, for its card and in its steps, and maint.yaml does not know."""
+    """Channels and roles that a runbook or its steps name, and maint.yaml does not know."""
     channels, roles = _keys(document, ("slack", "channels")), _keys(document, ("roles",))
     named = [(0, runbook.channel)]
     for step in (*runbook.steps, *runbook.rollback):

@@ -169,7 +169,7 @@ def quick_slack(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def floor(workplace: Workplace, quick_slack: None) -> Floor:  # noqa: ARG001 - the fixture does it
+def floor(workplace: Workplace, quick_slack: None) -> Floor:
     """A Maint that carries runs, in a workspace without limits, on both databases."""
     targets = workplace.settings["targets"]
     assert isinstance(targets, dict)

@@ -1,4 +1,4 @@
-"""Gates, in the sandbox: who may approve, what becomes of every other click, what happens when nobody does."""
+"""Gates, in the sandbox: who may approve, what becomes of every other click, and what if nobody does."""
 
 import pytest
 
