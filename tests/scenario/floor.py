@@ -143,6 +143,21 @@ class Floor:
         await self.press(user, where, what)
         await self.sandbox.submit(user, await self.form(user), {"said": words})
 
+    def offers(self, message: Message, choice: str) -> bool:
+        """Whether a message has a button for that."""
+        buttons = (each for block in message.blocks for each in block.get("elements", ()))
+        return any(each.get("action_id") == f"maint:{choice}" for each in buttons)
+
+    async def replies(self, card: Message, words: str, least: int = 1) -> str:
+        """What stands in the card's thread with those words, once there is so much of it."""
+
+        def look() -> list[str]:
+            found = [each.shown for each in self.sandbox.thread(card) if words in each.shown]
+            return found if len(found) >= least else []
+
+        found = await self.until(look, lambda: str([each.shown for each in self.sandbox.thread(card)]))
+        return str(found[-1])
+
     async def until(self, find: Callable[[], Any], otherwise: Callable[[], str]) -> Any:
         """What `find` returns once that is true; looks at every change in Slack."""
         try:
