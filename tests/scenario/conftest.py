@@ -171,18 +171,19 @@ def quick_slack(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def floor(sandbox: Sandbox, site: Site, tmp_path: Path, quick_slack: None) -> Floor:
     """A Maint that carries runs, in a workspace without limits, on SQLite."""
-    return floor_of(set_up(sandbox, site, tmp_path, f"sqlite:///{tmp_path}/maint.db"))
+    return floor_of(set_up(sandbox, site, tmp_path, f"sqlite:///{tmp_path}/maint.db"), site)
 
 
 @pytest.fixture
 def any_floor(workplace: Workplace, quick_slack: None) -> Floor:
     """The same on both databases."""
-    return floor_of(workplace)
+    return floor_of(workplace, site)
 
 
-def floor_of(workplace: Workplace) -> Floor:
+def floor_of(workplace: Workplace, site: Site) -> Floor:
     """What runs need beside a workplace: a machine to act on."""
     targets = workplace.settings["targets"]
     assert isinstance(targets, dict)
     targets["here"] = {"type": "host"}
-    return Floor(workplace.sandbox, workplace)
+    workplace.environment["MAINT_SECRET_KEY"] = "a key of thirty-two letters and more"
+    return Floor(workplace.sandbox, workplace, site)

@@ -18,7 +18,7 @@ from runbooks.records.records import Records
 from runbooks.records.runs import RunView, view
 
 if TYPE_CHECKING:
-    from tests.scenario.conftest import Workplace
+    from tests.scenario.conftest import Site, Workplace
 
 #: Looks often: what is due is due when a test turns the clock.
 RHYTHM = Rhythm(sweep=0.05, reap=0.2)
@@ -45,6 +45,7 @@ class Floor:
 
     sandbox: Sandbox
     workplace: "Workplace"
+    site: "Site"
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -111,7 +112,9 @@ class Floor:
                     return message
             return None
 
-        return await self.until(look, lambda: f"no card with {words!r} in {channel}")
+        return await self.until(
+            look, lambda: f"no {words!r} but {[m.shown for m in self.sandbox.messages(channel, 'admin')]}"
+        )
 
     async def shows(self, card: Message, *words: str) -> str:
         """The card's text once it has all of these; fails with what it shows instead."""
