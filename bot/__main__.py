@@ -119,6 +119,8 @@ def check(config: Path) -> None:
         f"{config}: fine. {counted(len(settings.targets), 'target')}, "
         f"{counted(len(settings.roles), 'role')}, {counted(len(loaded.runbooks), 'runbook')}."
     )
+    for name, lacking in loaded.unfit.items():
+        click.echo(f"The runbook {name} that ships cannot be run: {lacking}.")
 
 
 @main.command()

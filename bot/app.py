@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,12 +22,14 @@ from bot.slack.gateway import INTERRUPTED
 from bot.slack.publisher import Publisher
 from bot.slack.requests import slack_route
 from runbooks.engine.crew import Crew
+from runbooks.engine.replica import Rhythm
 from runbooks.errors import MaintError, RecordsError
 from runbooks.records.carriage import prepare_carriage
 from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
+from runbooks.steps.reach import utc_now
 
 log = structlog.get_logger()
 
@@ -88,8 +90,18 @@ async def serve(path: Path, environ: Mapping[str, str]) -> int:
 class Server:
     """A Maint that is connected to Slack, from entering to leaving."""
 
-    def __init__(self, loaded: Loaded, credentials: SlackCredentials) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        credentials: SlackCredentials,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        rhythm: Rhythm | None = None,
+    ) -> None:
+        """`now`: the time of runs. `rhythm`: how often it looks after them."""
         self._loaded = loaded
+        self._now = now
+        self._rhythm = rhythm
         self._credentials = credentials
         self._stack = AsyncExitStack()
         self._sockets: SocketConnections | None = None
@@ -109,7 +121,7 @@ class Server:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, credentials = self._loaded.settings, self._credentials
         stack.enter_context(only_process(settings.database_url()))
-        core = await stack.enter_async_context(open_core(self._loaded))
+        core = await stack.enter_async_context(open_core(self._loaded, now=self._now))
         self._records = core.records
         client = await stack.enter_async_context(
             SlackClient(credentials.bot_token.get_secret_value(), credentials.api_url)
@@ -119,7 +131,14 @@ class Server:
             log.warning(
                 "slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest"
             )
-        crew = Crew(core.engine, core.records, core.records.engine, version=__version__)
+        crew = Crew(
+            core.engine,
+            core.records,
+            core.records.engine,
+            version=__version__,
+            rhythm=self._rhythm,
+            now=self._now,
+        )
         edge = Edge(
             client=client,
             records=core.records,

@@ -4,13 +4,19 @@ This reads the document, not the model, so that a fault in one part does not hid
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from runbooks.access import DIRECT
 from runbooks.errors import Fault
 from runbooks.nearest import did_you_mean
 from runbooks.spec.runbook import Runbook
+from runbooks.spec.runbook_step import RunbookStep
 from runbooks.spec.source import Document, KeyPath
+from runbooks.steps.gate import Gate
+from runbooks.steps.holders import ROLE
+from runbooks.steps.manual import Manual
+from runbooks.steps.rollout import Rollout
 from runbooks.targets import TargetBase
 
 _CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]+")
@@ -44,13 +50,39 @@ def inconsistencies(
         )
 
 
-def unknown_channels(document: Document, runbooks: Iterable[Runbook]) -> Iterable[Fault]:
-    """Channels that runbooks name for their cards, and maint.yaml does not know."""
-    channels = _keys(document, ("slack", "channels"))
-    for runbook in runbooks:
-        if runbook.channel and runbook.channel not in channels:
-            hint = did_you_mean(runbook.channel, channels) or "name it in maint.yaml under `slack: channels:`"
-            yield Fault(runbook.path, 0, 0, f"there is no channel `{runbook.channel}`", hint)
+def unknown_names(document: Document, runbook: Runbook) -> Iterable[Fault]:
+    """Channels and roles that a runbook or its steps name, and maint.yaml does not know."""
+    channels, roles = _keys(document, ("slack", "channels")), _keys(document, ("roles",))
+    named = [(0, runbook.channel)]
+    for step in (*runbook.steps, *runbook.rollback):
+        for each in (step, *step.steps, *([step.rollback] if step.rollback else [])):
+            asked = _asked(each)
+            named.append((each.line, str(asked.get("channel") or "")))
+            for role in _roles(asked):
+                if role not in roles:
+                    hint = did_you_mean(role, roles) or "name it in maint.yaml under `roles:`"
+                    yield Fault(runbook.path, each.line, 0, f"there is no role `{role}`", hint)
+    for line, channel in named:
+        if channel and "{{" not in channel and channel not in channels:
+            hint = did_you_mean(channel, channels) or "name it in maint.yaml under `slack: channels:`"
+            yield Fault(runbook.path, line, 0, f"there is no channel `{channel}`", hint)
+
+
+def _asked(step: RunbookStep) -> Mapping[str, Any]:
+    """The fields of a step that say whom it asks and where; of a rollout those of its gate."""
+    if step.kind == Rollout.kind:
+        between = step.fields.get("between")
+        gate = between.get("gate") if isinstance(between, Mapping) else None
+        return gate if isinstance(gate, Mapping) else {}
+    return step.fields if step.kind in (Gate.kind, Manual.kind) else {}
+
+
+def _roles(asked: Mapping[str, Any]) -> Iterable[str]:
+    for key in ("approvers", "who", "then", "assign"):
+        value = asked.get(key)
+        for holder in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(holder, str) and ROLE.fullmatch(holder):
+                yield holder
 
 
 def _targets(document: Document) -> Iterable[Fault]:

@@ -1,8 +1,9 @@
 """What Slack and the terminal share: the records, the engine of runs, and the commands on top of them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from bot.settings import Loaded
 from commands import COMMANDS
@@ -12,6 +13,7 @@ from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
 from runbooks.engine.sealing import Sealer
 from runbooks.records.records import Records
+from runbooks.steps.reach import utc_now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +28,13 @@ class Core:
 
 
 @asynccontextmanager
-async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
-    """Opens the database and puts the commands together. Raises RecordsError."""
+async def open_core(loaded: Loaded, *, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Core]:
+    """Opens the database and puts the commands together. `now`: the time of runs. Raises RecordsError."""
     settings = loaded.settings
     records = await Records.open(settings.database_url(), loaded.scrub)
     try:
         limits = Limits(total=settings.checks.concurrency, per_target=settings.checks.per_target)
-        checks = CheckRunner(settings.targets, records, loaded.scrub, limits)
+        checks = CheckRunner(settings.targets, records, loaded.scrub, limits, now=now)
         engine = Engine(
             database=records,
             runbooks=loaded.runbooks,
@@ -41,6 +43,7 @@ async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
             checks=checks,
             scrub=loaded.scrub,
             sealer=Sealer(loaded.secret_key.get_secret_value()),
+            now=now,
         )
         services = Services(
             targets=settings.targets,
@@ -48,7 +51,9 @@ async def open_core(loaded: Loaded) -> AsyncIterator[Core]:
             checks=checks,
             commands=COMMANDS,
             runs=engine,
+            unfit=loaded.unfit,
             channels=settings.slack.channels,
+            now=now,
         )
         dispatcher = Dispatcher(services, records, loaded.scrub)
         yield Core(loaded=loaded, records=records, engine=engine, services=services, dispatcher=dispatcher)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
-from bot.consistency import inconsistencies, unknown_channels
+from bot.consistency import inconsistencies, unknown_names
 from bot.credentials import SlackCredentials, slack_credentials, slack_secrets
 from commands import GRANTABLE
 from runbooks.access import Grant, Role
@@ -142,11 +142,15 @@ class Settings(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """What the files and the environment say, and a scrubber that knows every secret in them."""
+    """What the files and the environment say, and a scrubber that knows every secret in them.
+
+    `unfit`: shipped runbooks that cannot be run with these settings, and what they lack.
+    """
 
     settings: Settings
     runbooks: Mapping[str, Runbook]
     scrub: Scrubber
+    unfit: Mapping[str, str] = field(default_factory=dict)
     secret_key: SecretStr = field(
         default_factory=lambda: SecretStr("")
     )  # encrypts the secret parameters of runs that wait
@@ -180,7 +184,14 @@ def load_settings(
     except ConfigError as error:
         faults += error.faults
     faults += inconsistencies(document, commands, runbooks)
-    faults += unknown_channels(document, (runbooks or {}).values())
+    unfit: dict[str, str] = {}
+    for runbook in (runbooks or {}).values():
+        missing = list(unknown_names(document, runbook))
+        if not Path(runbook.path).is_relative_to(library):
+            faults += missing
+        elif missing:
+            # A team that has no such role or channel uses the rest of what ships.
+            unfit[runbook.name] = "; ".join(f"{fault.message}: {fault.hint}" for fault in missing)
     override = environ.get(DATABASE_VARIABLE)
     if override:
         try:
@@ -204,7 +215,11 @@ def load_settings(
     secrets = [*document.secrets, *slack_secrets(environ), *_secrets(settings)]
     key = environ.get(KEY_VARIABLE, "")
     return Loaded(
-        settings=settings, runbooks=runbooks, scrub=Scrubber([*secrets, key]), secret_key=SecretStr(key)
+        settings=settings,
+        runbooks=runbooks,
+        scrub=Scrubber([*secrets, key]),
+        unfit=unfit,
+        secret_key=SecretStr(key),
     )
 
 

@@ -72,7 +72,8 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What commands may use. Made once by the composition root. `channels`: maint.yaml's names to ids."""
+    """What commands may use. Made once by the composition root. `channels`: maint.yaml's names to ids.
+    `unfit`: runbooks that cannot be run with these settings, and why."""
 
     targets: Mapping[str, TargetBase]
     runbooks: Mapping[str, Runbook]
@@ -80,6 +81,7 @@ class Services:
     commands: Mapping[str, "Command"]
     runs: Runs
     channels: Mapping[str, str] = field(default_factory=dict)
+    unfit: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now
 
 

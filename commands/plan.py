@@ -70,6 +70,8 @@ def understood(
             f"{program} {word} RUNBOOK key=value …  ({program} runbooks lists what you may run.)"
         )
     runbook = find_runbook(request, services, words[0])
+    if lacking := services.unfit.get(runbook.name):
+        raise UsageError(f"{runbook.name} cannot be run with the settings as they are: {lacking}.")
     return runbook, parse_given(words[1:])
 
 

@@ -106,7 +106,7 @@ def question(view: RunView, ask: AskRow) -> Iterator[Element]:
     words = str(ask.spec.get("message") or ask.spec.get("instructions") or "")
     if words:
         yield Paragraph(shorten(words, 1500))
-    if change := _texts(ask.spec.get("change") or ask.spec.get("difference")):
+    if change := _texts(ask.spec.get("changes")):
         yield Paragraph("The plan has changed since it was approved: " + shorten("; ".join(change), 1500))
     if who := _who(ask):
         yield Note(who)

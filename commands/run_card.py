@@ -83,7 +83,7 @@ def state_words(run: RunRow) -> str:
     """Where the run stands, for a sentence."""
     if run.over:
         return _WORDS.get(RunState(run.state), run.state)
-    if run.stopping:
+    if run.stopping and run.state != RunState.ASKING:
         return "stopping, then rolling back" if run.stopping == "rollback" else "stopping"
     said = _WAITS.get(run.waiting_on) or _WORDS.get(run.state, run.state)  # type: ignore[call-overload]
     return f"rolling back: {said}" if run.phase == Phase.ROLLBACK else str(said)

@@ -411,13 +411,51 @@ def test_files_count_from_the_folder_of_the_settings(tmp_path: Path) -> None:
 
 
 def test_a_runbooks_channel_is_one_of_maint_yaml(folder: Path) -> None:
-    """A card would have nowhere to go, and that is seen before a run is started."""
-    (folder / "library" / "health.yaml").write_text(f"{HEALTH}channel: opps\n")
+    """A name that is none would be a card that nobody sees, so the load says it."""
+    (folder / "runbooks").mkdir()
+    (folder / "runbooks" / "health.yaml").write_text(f"{HEALTH}channel: opps\n")
 
-    (fault,) = faults(folder, "slack: {channels: {ops: C0OPS}}\n")
+    (fault,) = faults(folder, "runbooks: runbooks\nslack: {channels: {ops: C0OPS}}\n")
 
     assert "there is no channel `opps` (did you mean `ops`?)" in fault
-    assert load(folder, "slack: {channels: {opps: C0OPS}}\n").runbooks["health"].channel == "opps"
+    known = load(folder, "runbooks: runbooks\nslack: {channels: {opps: C0OPS}}\n")
+    assert known.runbooks["health"].channel == "opps"
+
+
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    [
+        ("gate: {approvers: [sra]}", "no role `sra` (did you mean `sre`?)"),
+        ("gate: {approvers: [sre, U0ANN], remind: [1h], then: oncall}", "no role `oncall`"),
+        ("gate: {approvers: [sre], channel: sec}", "no channel `sec`"),
+        ("manual: {instructions: Look, who: [hands]}", "no role `hands`"),
+    ],
+)
+def test_whom_a_step_asks_and_where_is_in_maint_yaml(folder: Path, step: str, fault: str) -> None:
+    """A role or a channel that nobody knows is found when the files are read, not at the gate."""
+    (folder / "runbooks").mkdir()
+    own = f"name: own\ntitle: Own\nsteps:\n  - id: ask\n    {step}\n"
+    (folder / "runbooks" / "own.yaml").write_text(own)
+    text = "runbooks: runbooks\nroles: {sre: {members: [U0A]}}\n"
+    (folder / "maint.yaml").write_text(text)
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings(folder / "maint.yaml", {}, library=folder / "library")
+
+    (found,) = caught.value.faults
+    assert fault in str(found)
+    assert found.line == 4
+
+
+def test_a_shipped_runbook_that_lacks_a_role_keeps_nothing_from_starting(folder: Path) -> None:
+    """It says what it lacks, where a runbook of the team's own would be at fault."""
+    (folder / "maint.yaml").write_text("targets: {}\n")
+    loaded = load_settings(folder / "maint.yaml", {})
+
+    assert set(loaded.unfit) == {"deploy-rollout", "rollback", "scale-service"}
+    assert loaded.unfit["rollback"].startswith("there is no role `sre`: name it in maint.yaml")
+    (folder / "maint.yaml").write_text("roles: {sre: {members: [U0A]}}\n")
+    assert load_settings(folder / "maint.yaml", {}).unfit == {}
 
 
 def grant_of(folder: Path, word: str) -> Loaded:

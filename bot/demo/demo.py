@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.app import Server, load
+from bot.demo.processes import program
 from bot.demo.services import Services, run_services
 from bot.demo.settings import refuse_others, write_settings
 from bot.demo.shop.goods import PRODUCTS, Goods, ListedGoods, StoredGoods
@@ -31,6 +32,8 @@ from runbooks.scrub import Scrubber
 
 #: Where the workspace is when it is free and nobody asked for another one.
 PORT = 8765
+#: A program that people can restart.
+POSTMAN = "bot.demo.shop.postman"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +102,7 @@ async def running(options: Options, workspace: Workspace) -> AsyncIterator[Runni
         services = await stack.enter_async_context(run_services(folder)) if options.with_services else None
         journal = Journal(folder)
         shop = await stack.enter_async_context(_shop(journal, services))
+        await stack.enter_async_context(_postman(folder))
         path = await asyncio.to_thread(write_settings, folder, workspace, shop, journal, services)
         # Only the sandbox's own variables: a real workspace's tokens in this shell are not for the demo.
         server = Server(*await load(path, sandbox.environment()))
@@ -165,6 +169,24 @@ async def _shop(journal: Journal, services: Services | None) -> AsyncIterator[st
     finally:
         await goods.close()
         await asyncio.to_thread(journal.close)
+
+
+@asynccontextmanager
+async def _postman(folder: Path) -> AsyncIterator[None]:
+    """The shop's postman, and another one whenever he ends."""
+    keeping = asyncio.create_task(_keep_postman(folder))
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def _keep_postman(folder: Path) -> None:
+    while True:
+        async with program(folder / "postman.log", sys.executable, "-m", POSTMAN, "run", folder) as process:
+            await process.wait()
+        await asyncio.sleep(0.2)  # one that cannot even begin must not keep the machine busy
 
 
 def _open_browser(address: str) -> None:

@@ -1,6 +1,8 @@
 """The demo's maint.yaml: what a team would write that looks after the shop."""
 
+import sys
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import yaml
@@ -11,6 +13,8 @@ from bot.sandbox import Workspace
 from runbooks.errors import UsageError
 
 _HEAD = "# Written by `maint demo`, anew at every start. Runbooks of your own go into runbooks/ beside it.\n"
+
+_RUNBOOKS = Path(__file__).parent / "runbooks"
 
 #: How the shop's traffic is moved: the placeholders are the rollout's.
 TRAFFIC = {
@@ -37,8 +41,20 @@ def write_settings(
     (folder / "runbooks").mkdir(exist_ok=True)
     targets = _targets(shop, journal, services)
     settings = {**_settings(workspace), "grants": _grants(targets), "targets": targets}
+    _write_runbooks(folder)
     path.write_text(_HEAD + yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     return path
+
+
+def _write_runbooks(folder: Path) -> None:
+    """The demo's own runbooks, but none over one that somebody wrote."""
+    names = {"python": sys.executable, "folder": str(folder)}
+    for shipped in sorted(_RUNBOOKS.glob("*.yaml")):
+        text = Template(shipped.read_text(encoding="utf-8")).substitute(names)
+        path = folder / "runbooks" / shipped.name
+        beginning = text.splitlines()[0]
+        if not path.exists() or path.read_text(encoding="utf-8", errors="replace").startswith(beginning):
+            path.write_text(text, encoding="utf-8")
 
 
 def refuse_others(folder: Path) -> None:
@@ -71,7 +87,7 @@ def _grants(targets: dict[str, Any]) -> list[dict[str, Any]]:
     look = {"commands": ["health", "targets"], "runbooks": ["health"]}
     grants: list[dict[str, Any]] = [
         {"role": "admin", "commands": ["*"], "runbooks": ["*"], "channels": ["*", "direct"]},
-        {"role": "sre", **look, "channels": ["*", "direct"]},
+        {"role": "sre", **look, "runbooks": ["*"], "channels": ["*", "direct"]},
     ]
     if "db" in targets:
         grants.append({"role": "dba", **look, "environments": ["data"], "channels": ["ops"]})

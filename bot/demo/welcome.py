@@ -13,8 +13,13 @@ Type here:
 
 Then break the shop with <{shop}/switches|its switches>, and ask for `/maint health` again.
 
-You may be anybody: *admin* may do everything, *sre1* and *sre2* may look at everything,{dba} and *nobody* \
-has no grants: be that one, and be refused."""
+Roll a new version out, with short soaks: be *sre1* and type
+`/maint run deploy-rollout target=shop version=2.1.0 soak=20s every=5s watch=1m watch-every=10s`
+and approve it as *sre2*. Release 2.0.1 is broken: its rollout takes itself back. `/maint runbooks` lists \
+what else there is.
+
+You may be anybody: *admin* may do everything, *sre1* and *sre2* may run everything and approve it,{dba} and \
+*nobody* has no grants: be that one, and be refused."""
 _DBA = " *dba* only at the database and the cache,"
 
 

@@ -58,6 +58,8 @@ def run_form(
     """
     blocks: list[Block] = blocks_of([Paragraph(shorten(runbook.purpose, 600))] if runbook.purpose else [])
     declared = list(runbook.params.items())
+    strange = [f"{name}: {fault}" for name, fault in form.faults.items() if name not in runbook.params]
+    blocks += blocks_of([Alarm(text) for text in strange])
     for name, param in declared[:MOST_INPUTS]:
         given = form.given.get(name)
         if given is not None and (fault := form.faults.get(name)):

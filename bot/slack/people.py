@@ -18,6 +18,8 @@ from runbooks.errors import Refused
 #: Seconds that an answer of Slack's is trusted. usergroups.users.list allows 20 calls a minute (tier 2).
 PERSON_AGE = 300.0
 GROUP_AGE = 120.0
+#: The same for who decides at a gate: a click asks anew, but a storm of clicks asks once.
+DECIDER_AGE = 5.0
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -32,10 +34,11 @@ class Remembered(Generic[K, V]):
         self._most = most
         self._answers: dict[K, tuple[float, asyncio.Future[V]]] = {}
 
-    async def get(self, key: K) -> V:
+    async def get(self, key: K, max_age: float | None = None) -> V:
         """The answer, at most `max_age` seconds old. A failed call is not remembered."""
         asked, future = self._answers.get(key, (0.0, None))
-        if future is None or time.monotonic() - asked > self._max_age:
+        oldest = self._max_age if max_age is None else max_age
+        if future is None or time.monotonic() - asked > oldest:
             if len(self._answers) >= self._most:
                 self._answers.clear()
             future = asyncio.ensure_future(self._ask(key))
@@ -103,7 +106,8 @@ class People:
         held, doubt = set(), None
         for entry in entries:
             try:
-                if await self._holds(person, self._roles.get(entry) or Role(members=(entry,))):
+                role = self._roles.get(entry) or Role(members=(entry,))
+                if await self._holds(person, role, DECIDER_AGE):
                     held.add(entry)
             except ValidationError:
                 continue  # a role that maint.yaml does not know any more
@@ -127,25 +131,29 @@ class People:
                 found.append(member)
         return tuple(found)
 
-    async def _holds(self, person: Person, role: Role) -> bool:
+    async def _holds(self, person: Person, role: Role, max_age: float | None = None) -> bool:
         # People first: a group is only asked for when the answer still depends on it.
         if person.id in role.members:
             return True
         if person.email and person.email.casefold() in {member.casefold() for member in role.members}:
             return True
         for member in role.members:
-            if member.startswith(("@", "S")) and "." not in member and person.id in await self._group(member):
+            if (
+                member.startswith(("@", "S"))
+                and "." not in member
+                and person.id in await self._group(member, max_age)
+            ):
                 return True
         return False
 
-    async def _group(self, name: str) -> frozenset[str]:
+    async def _group(self, name: str, max_age: float | None = None) -> frozenset[str]:
         try:
             if name.startswith("@"):
                 handles = await self._handles.get("")
                 if name[1:] not in handles:
                     return frozenset()
                 name = handles[name[1:]]
-            return await self._groups.get(name)
+            return await self._groups.get(name, max_age)
         except (SlackApiError, aiohttp.ClientError, TimeoutError) as error:
             raise Refused(
                 f"Slack does not say who is in the usergroup {name} just now, so nobody has its role. "

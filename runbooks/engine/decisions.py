@@ -209,6 +209,8 @@ def _approve(click: _Click) -> Decided:
     if not added:
         return click.answer(Verdict.DUPLICATE, f"You approved it already: {count} of {quorum} so far.")
     if count < quorum:
+        # The run counts as well, on its card, and sees whether the plan is still what was approved.
+        click.wake(click.connection, click.run.id)
         return click.answer(Verdict.COUNTED, f"Your approval counts: {count} of {quorum} so far.")
     return _close(click, f"Approved: {count} of {quorum}.")
 

@@ -7,7 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, WithJsonSchema
 
 _PERSON = re.compile(r"[UW][A-Z0-9]+|[^\s@]+@[^\s@]+")
-_HOLDER = re.compile(rf"[a-z][a-z0-9-]*|S[A-Z0-9]+|@[\w.-]+|{_PERSON.pattern}")
+#: What is neither a person nor a usergroup.
+ROLE = re.compile(r"[a-z][a-z0-9-]*")
+_HOLDER = re.compile(rf"{ROLE.pattern}|S[A-Z0-9]+|@[\w.-]+|{_PERSON.pattern}")
 
 
 def _holder(value: str) -> str:

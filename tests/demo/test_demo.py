@@ -1,6 +1,7 @@
 """The whole demo in this process: the real bot with the real library looks after the shop."""
 
 import asyncio
+import socket
 import sys
 import time
 from pathlib import Path
@@ -129,9 +130,10 @@ async def test_a_port_that_was_asked_for_and_is_taken_is_told(demo: Running) -> 
             pass
 
 
-async def test_without_a_port_a_free_one_does(demo: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_port_a_free_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the usual port is taken and nobody asked for it, the demo takes another one."""
-    monkeypatch.setattr("bot.demo.demo.PORT", port_of(demo))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr("bot.demo.demo.PORT", taken.getsockname()[1])
 
-    async with running(Options(), Workspace()) as up:
-        assert up.address != demo.address
+        async with running(Options(), Workspace()) as up:
+            assert port_of(up) != taken.getsockname()[1]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +16,9 @@ from bot.app import Server
 from bot.sandbox import Message, Sandbox
 from bot.settings import load_settings, slack_credentials
 from runbooks.records.audit import Filter, Recorded
+from runbooks.records.budgets import Budget
 from runbooks.records.records import Records
+from tests.scenario.floor import Floor
 
 OPS, ALERTS = "C000000OPS", "C0000ALERTS"
 
@@ -86,11 +89,11 @@ class Workplace:
         return self.path
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[Server]:
-        """Maint, in this process, from ready to stopped."""
+    async def serving(self, **how: Any) -> AsyncIterator[Server]:
+        """Maint, in this process, from ready to stopped. `how`: see Server."""
         loaded = await asyncio.to_thread(load_settings, self.write(), self.environment)
         credentials = slack_credentials(self.environment, loaded.settings.slack.mode)
-        async with Server(loaded, credentials) as server:
+        async with Server(loaded, credentials, **how) as server:
             if loaded.settings.slack.mode == "http":
                 self.sandbox.deliver_to(f"http://127.0.0.1:{server.port}/slack/events")
             yield server
@@ -153,3 +156,34 @@ def newest(sandbox: Sandbox, words: str, channel: str = "ops", as_user: str | No
     """The newest message of a channel that shows those words, if there is one."""
     messages = reversed(sandbox.messages(channel, as_user))
     return next((message for message in messages if words in message.shown), None)
+
+
+@pytest.fixture
+def quick_slack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cards are drawn and messages posted as soon as there is something new: a workspace without limits."""
+    fast = Budget("fast", size=1000, per_second=1000)
+    monkeypatch.setattr("runbooks.records.cards.INTERVAL", 0.02)
+    monkeypatch.setattr("bot.slack.pace.UPDATES", fast)
+    for module in ("board", "pace"):
+        monkeypatch.setattr(f"bot.slack.{module}.posts", lambda _: fast)
+
+
+@pytest.fixture
+def floor(sandbox: Sandbox, site: Site, tmp_path: Path, quick_slack: None) -> Floor:
+    """A Maint that carries runs, in a workspace without limits, on SQLite."""
+    return floor_of(set_up(sandbox, site, tmp_path, f"sqlite:///{tmp_path}/maint.db"), site)
+
+
+@pytest.fixture
+def any_floor(workplace: Workplace, quick_slack: None) -> Floor:
+    """The same on both databases."""
+    return floor_of(workplace, site)
+
+
+def floor_of(workplace: Workplace, site: Site) -> Floor:
+    """What runs need beside a workplace: a machine to act on."""
+    targets = workplace.settings["targets"]
+    assert isinstance(targets, dict)
+    targets["here"] = {"type": "host"}
+    workplace.environment["MAINT_SECRET_KEY"] = "a key of thirty-two letters and more"
+    return Floor(workplace.sandbox, workplace, site)

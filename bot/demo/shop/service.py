@@ -15,6 +15,7 @@ from bot.demo.shop.goods import PRODUCTS, Goods, GoodsError
 from bot.demo.shop.journal import CombinedWithTime, Journal
 from bot.demo.shop.rollout import add_rollout
 from bot.demo.shop.switches import BROKEN_RELEASE, Switchboard
+from bot.demo.shop.workers import Workers, add_workers
 
 Answer = tuple[int, dict[str, Any]]
 Page = Callable[[web.Request], Awaitable[Answer]]
@@ -33,6 +34,7 @@ class Shop:
         self._switchboard = switchboard
         self._journal = journal
         self._figures = Figures()
+        self._workers = Workers(switchboard)
         self._chance = chance or random.Random()  # noqa: S311 - no secret is made of it
         self.app = web.Application(client_max_size=LARGEST_BODY)
         self.app.add_routes(
@@ -46,6 +48,7 @@ class Shop:
         )
         add_control(self.app, switchboard)
         add_rollout(self.app, switchboard)
+        add_workers(self.app, switchboard)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[str]:
@@ -72,19 +75,30 @@ class Shop:
             switches = self._switchboard.now
             version = "v2" if self._happens(switches.weight_percent) else "v1"
             with self._figures.request(version) as outcome:
-                await asyncio.sleep(switches.slow_ms / 1000)
-                try:
-                    if version == "v2" and switches.release == BROKEN_RELEASE:
-                        raise GoodsError(f"release {BROKEN_RELEASE}: no configuration for the price service")
-                    if fails and self._happens(switches.failing_percent):
-                        raise GoodsError("prices: the price service does not answer")
-                    outcome.status, body = await page(request)
-                except GoodsError as error:
-                    self._journal.errors.error("%s %s: %s", request.method, request.path, error)
-                    outcome.status, body = 500, {"error": "something went wrong"}
+                async with self._workers.one():
+                    await asyncio.sleep(switches.slow_ms / 1000)
+                    try:
+                        if version == "v2" and switches.release == BROKEN_RELEASE:
+                            raise GoodsError(
+                                f"release {BROKEN_RELEASE}: no configuration for the price service"
+                            )
+                        if fails and self._happens(switches.failing_percent):
+                            raise GoodsError("prices: the price service does not answer")
+                        outcome.status, body = await page(request)
+                    except GoodsError as error:
+                        self._journal.errors.error("%s %s: %s", request.method, request.path, error)
+                        outcome.status, body = 500, {"error": "something went wrong"}
             return web.json_response({**body, "version": version}, status=outcome.status)
 
         return handle
+
+    def _fail(self, version: str, *, fails: bool) -> None:
+        """Raises GoodsError when the switches say so."""
+        switches = self._switchboard.now
+        if version == "v2" and switches.release == BROKEN_RELEASE:
+            raise GoodsError(f"release {BROKEN_RELEASE}: no configuration for the price service")
+        if fails and self._happens(switches.failing_percent):
+            raise GoodsError("prices: the price service does not answer")
 
     def _happens(self, percent: int) -> bool:
         return self._chance.random() * 100 < percent

@@ -24,6 +24,8 @@ class Switches(BaseModel):
     leaking: bool = False
     #: Percent of the requests that version 2 answers; version 1 has the rest.
     weight_percent: Percent = 0
+    #: How many requests are answered at the same time.
+    workers: Annotated[int, Field(ge=1, le=50)] = 8
     #: The release that version 2 is.
     release: Annotated[str, Field(pattern=r"^\d{1,4}\.\d{1,4}\.\d{1,4}$")] = "2.0.0"
 
