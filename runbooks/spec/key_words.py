@@ -85,7 +85,7 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "skippable": "a person may skip it after it failed, with a reason",
         "on_failure": "when it fails: `ask` people, `continue` with a warning, or `rollback`",
         "retry": "of a check, or an action that may be repeated: it is tried again by itself",
-        "rollback": "of an action: what undoes it, one step kind: `{command: {…}}`, with a `title` if need be",
+        "rollback": "of an action: what undoes it: `{command: {…}}`, with a `title` if need be",
         "parallel": "in place of a kind: steps that are done at the same time",
         "steps": "in place of a kind, with `for_each`: steps, one after the other, for each item",
     },

@@ -57,7 +57,7 @@ class _Generator(GenerateJsonSchema):
 
 def runbook_schema(kinds: Kinds = KINDS) -> Schema:
     """The schema of a runbook file."""
-    heads, defs = _models([Head, StepHead], lambda field: field)
+    _, defs = _models([Head, StepHead], lambda field: field)
     fields, inner = _models(kinds.values(), _or_reference, literal=_literal(kinds))
     defs |= inner
     for name, kind in kinds.items():
@@ -65,7 +65,8 @@ def runbook_schema(kinds: Kinds = KINDS) -> Schema:
             defs[kind.__name__]["properties"] |= _thresholds(kind)
         if not defs[kind.__name__].get("required"):
             fields[kind] = {"anyOf": [fields[kind], {"type": "null"}]}
-        fields[kind] = {"title": kind.title, "description": _page(name, kind), **fields[kind]}
+        told = {"title": kind.title, "description": _page(name, kind)}
+        fields[kind] = {**told, **fields[kind]}
     by_kind = {name: fields[kind] for name, kind in kinds.items()}
     steps = defs.pop(StepHead.__name__)["properties"]
     defs["step"] = _step(steps, by_kind, grouped=False)
@@ -85,7 +86,7 @@ def runbook_schema(kinds: Kinds = KINDS) -> Schema:
 
 def settings_schema(model: type[BaseModel]) -> Schema:
     """The schema of maint.yaml, whose model that is: every value may come from the environment."""
-    schemas, defs = _models([model], _or_variable)
+    _, defs = _models([model], _or_variable)
     made = defs.pop(model.__name__)
     return {**made, "$schema": DIALECT, "title": "The settings of Maint", "$defs": defs}
 
@@ -138,14 +139,14 @@ def _or_variable(schema: Schema) -> Schema:
 
 def _or(schema: Schema, other: Schema) -> Schema:
     """That, or the other; where any text fits anyway, that."""
-    told = {key: schema[key] for key in ("description", "default") if key in schema}
+    told: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
     plain = {key: value for key, value in schema.items() if key not in told}
     if plain in ({"type": "string"}, {}):
         return schema
     members = plain["anyOf"] if set(plain) == {"anyOf"} else [plain]
     if {"type": "string"} in members:
         return schema
-    return {**told, "anyOf": [*members, other]}
+    return {"anyOf": [*members, other], **told}
 
 
 def _literal(kinds: Kinds) -> dict[str, frozenset[str]]:
@@ -159,9 +160,9 @@ def _page(name: str, kind: type[Step]) -> str:
 
 def _thresholds(kind: type[Check[Any]]) -> dict[str, Schema]:
     """`warning` and `critical`: a condition on the headline, or one for each of some outputs."""
-    condition = {"$ref": "#/$defs/Condition"}
-    outputs = {
-        name: {"description": f"{output.title} {output.unit}".strip(), **condition}
+    condition: Schema = {"$ref": "#/$defs/Condition"}
+    outputs: Schema = {
+        name: {**condition, "description": f"{output.title} {output.unit}".strip()}
         for name, output in kind.outputs.items()
     }
     named = {"type": "object", "properties": outputs, "additionalProperties": False}
