@@ -39,7 +39,7 @@ from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
-from runbooks.spec.runbook import Runbook, TargetTypes, from_source
+from runbooks.spec.runbook import Kinds, Runbook, TargetTypes, from_source
 from runbooks.steps import KINDS
 from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
@@ -70,6 +70,7 @@ class Engine:
         scrub: Scrubber,
         sealer: Sealer,
         now: Callable[[], datetime] = utc_now,
+        kinds: Kinds = KINDS,
     ) -> None:
         """`channels`: the ids of the channels by their names in maint.yaml."""
         self._database = database
@@ -81,6 +82,7 @@ class Engine:
         self._scrub = scrub
         self._sealer = sealer
         self._now = now
+        self._kinds = kinds
         self._queue: Queue
         self._listeners: list[Callable[[], None]] = []
         self._under_way: dict[str, Advance] = {}
@@ -378,7 +380,7 @@ class Engine:
         if source not in self._parsed:
             if len(self._parsed) > 500:
                 self._parsed.clear()
-            self._parsed[source] = from_source(path, source, KINDS, self._target_types)
+            self._parsed[source] = from_source(path, source, self._kinds, self._target_types)
         return self._parsed[source]
 
     def _changed(self) -> None:

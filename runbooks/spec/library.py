@@ -46,11 +46,13 @@ def _load_folder(folder: Path, kinds: Kinds, targets: TargetTypes) -> tuple[dict
 
 
 def _files(folder: Path) -> list[Path]:
+    # A runbook's own tests stand beside it, and are read by who runs them.
     # Kubernetes mounts a folder's files as links into a hidden one: each would be found twice.
     return sorted(
         path
         for path in folder.rglob("*")
         if path.suffix in (".yaml", ".yml")
+        and not path.stem.endswith(".test")
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and not path.is_dir()
     )
