@@ -84,6 +84,12 @@ def runbook_schema(kinds: Kinds = KINDS) -> Schema:
     return _with_checks(made)  # type: ignore[no-any-return]
 
 
+def model_schema(model: type[BaseModel], title: str) -> Schema:
+    """The schema of a file that is that model, and no more."""
+    _, defs = _models([model], lambda field: field)
+    return {**defs.pop(model.__name__), "$schema": DIALECT, "title": title, "$defs": defs}
+
+
 def settings_schema(model: type[BaseModel]) -> Schema:
     """The schema of maint.yaml, whose model that is: every value may come from the environment."""
     _, defs = _models([model], _or_variable)
