@@ -166,9 +166,9 @@ def rehearse(config: Path, names: tuple[str, ...], as_json: bool) -> None:
 
     They are in deploy.test.yaml beside deploy.yaml. Nothing is touched; ends with 1 when one fails.
     """
-    from bot.authoring import test_runbooks
+    from bot.authoring import run_tests
 
-    sys.exit(test_runbooks(config, os.environ, names, click.echo, as_json=as_json))
+    sys.exit(run_tests(config, os.environ, names, click.echo, as_json=as_json))
 
 
 @main.command()

@@ -17,7 +17,7 @@ from runbooks.rehearsal.rehearse import load, rehearse
 from runbooks.rehearsal.stage import World
 from runbooks.rehearsal.verdict import Judgement
 from runbooks.spec.keys_page import page
-from runbooks.spec.library import SHIPPED, test_files
+from runbooks.spec.library import SHIPPED, files_of_tests
 from runbooks.spec.lint import Finding, Level, lint
 from runbooks.spec.runbook import Runbook
 from runbooks.spec.schema import model_schema, runbook_schema, settings_schema
@@ -78,7 +78,7 @@ def _as_data(finding: Finding) -> dict[str, Any]:
     }
 
 
-def test_runbooks(
+def run_tests(
     config: Path, environ: Mapping[str, str], names: tuple[str, ...], say: Say, *, as_json: bool
 ) -> int:
     """Carries out the tests beside those runbooks, beside all of them without names; 1 when one fails.
@@ -121,7 +121,7 @@ def _orphans(loaded: Loaded) -> Iterable[Fault]:
     """Files of tests with no runbook beside them: nobody would ever carry them out."""
     own = loaded.settings.runbooks
     for folder in (SHIPPED, *([Path(own)] if own else [])):
-        for path in test_files(folder):
+        for path in files_of_tests(folder):
             runbook = path.name.removesuffix(path.suffix).removesuffix(".test")
             if not any(path.with_name(f"{runbook}{suffix}").is_file() for suffix in (".yaml", ".yml")):
                 yield Fault(str(path), 0, 0, f"there is no {runbook}.yaml beside it")

@@ -45,7 +45,7 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "timezone": "whose clock `cron` goes by: a name like Europe/Berlin",
         "report": "`digest`: everything that was looked at; `changes`: what is otherwise than last time",
         "channel": "a name from maint.yaml",
-        "missed": "what is made up for after Maint was down: nothing (`skip`), the last time, or `all`",
+        "missed": "what is made up for after Maint was down: nothing (`skip`), the `latest` time, or `all`",
         "overlap": "when the last one is not over: `skip` this one, or `queue` it",
         "jitter": "up to so much later, by chance, at most 1h",
     },
@@ -101,8 +101,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
     Action: {
         "timeout": "how long it may take, at most 24h",
         "grace": "how long it has to end when it is cancelled, before it is killed",
-        "risk": "what can go wrong at worst: `read`, `low`, `high`",
-        "repeatable": "whether doing it twice is the same as doing it once: repeated by itself after a crash",
+        "risk": "of `command`, `script` and `http.request`, as only the file knows: `read`, `low`, `high`",
+        "repeatable": "likewise: doing it twice is the same as doing it once, so a crash in it asks nobody",
     },
 }
 

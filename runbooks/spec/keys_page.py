@@ -17,6 +17,7 @@ from runbooks.spec.model import show_duration
 from runbooks.spec.params import ChoicesFrom, Param
 from runbooks.spec.step_reading import RetryFields, StepHead
 from runbooks.steps import ACTIONS, CHECKS, CONTROLS
+from runbooks.steps.action import Action
 from runbooks.steps.step import Check, Step
 from runbooks.steps.thresholds import Condition
 
@@ -29,6 +30,8 @@ _PARTS: tuple[tuple[str, type[BaseModel], Mapping[str, bool]], ...] = (
     ("`retry:`", RetryFields, {}),
     ("A condition, under `when:`", When, {}),
     ("A threshold, under `warning:` and `critical:`", Condition, {}),
+    ("Every check", Check, {}),
+    ("Every step that acts", Action, {"risk": False, "repeatable": False}),
     ("`schedule:`", Schedule, {}),
     ("`escalation:`", Escalation, {}),
 )
@@ -82,13 +85,13 @@ def _default(info: FieldInfo) -> str:
 def _kinds() -> Iterator[str]:
     for heading, kinds in (("Checks", CHECKS), ("Steps that act", ACTIONS), ("People and time", CONTROLS)):
         rows = [f"### {heading}", "", "| kind | what | keys | outputs |", "|---|---|---|---|"]
-        rows += [_kind(name, kind) for name, kind in sorted(kinds.items())]  # type: ignore[attr-defined]
+        rows += [_kind(name, kind) for name, kind in sorted(kinds.items())]
         yield "\n".join(rows)
 
 
 def _kind(name: str, kind: type[Step]) -> str:
     link = f"[`{name}`](steps/{name.split('.')[0]}.md)"
-    common = set(Check.model_fields) if issubclass(kind, Check) else set()
+    common = next((set(base.model_fields) for base in (Check, Action) if issubclass(kind, base)), set())
     keys = [_key(key, info) for key, info in kind.model_fields.items() if key not in common]
     outputs = ", ".join(f"`{output}`" for output in getattr(kind, "outputs", ()))
     return f"| {link} | {_cell(kind.title)} | {', '.join(keys)} | {outputs} |"

@@ -45,7 +45,7 @@ def _load_folder(folder: Path, kinds: Kinds, targets: TargetTypes) -> tuple[dict
     return runbooks, faults
 
 
-def test_files(folder: Path) -> list[Path]:
+def files_of_tests(folder: Path) -> list[Path]:
     """The files of tests in a folder of runbooks. Blocks."""
     return [path for path in _yaml_files(folder) if path.stem.endswith(".test")]
 
