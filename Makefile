@@ -62,6 +62,10 @@ bench: .venv/.ready ## Measure against the named limits, and print a table
 screenshots: .venv/.ready ## Make the pictures in docs/images anew (needs chromium)
 	.venv/bin/python -m tests.browser.screenshots
 
+.PHONY: docs
+docs: .venv/.ready ## Make the tables of keys in docs/writing-runbooks.md anew
+	.venv/bin/python -m tests.keys_in_docs
+
 .PHONY: sbom
 sbom: .venv/.ready ## Write what an installation consists of, as CycloneDX, to sbom.json
 	$(UV) export --quiet --locked --all-extras --no-dev --format cyclonedx1.5 --output-file sbom.json

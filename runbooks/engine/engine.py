@@ -40,7 +40,8 @@ from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
-from runbooks.spec.runbook import Runbook
+from runbooks.spec.runbook import Kinds, Runbook
+from runbooks.steps import KINDS
 from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
 
@@ -69,6 +70,7 @@ class Engine:
         scrub: Scrubber,
         sealer: Sealer,
         now: Callable[[], datetime] = utc_now,
+        kinds: Kinds = KINDS,
     ) -> None:
         """`channels`: the ids of the channels by their names in maint.yaml."""
         self._database = database
@@ -82,7 +84,7 @@ class Engine:
         self._queue: Queue
         self._listeners: list[Callable[[], None]] = []
         self._under_way: dict[tuple[str, int], Advance] = {}
-        self._snapshots = Snapshots()
+        self._snapshots = Snapshots(kinds)
 
     def connect(self, queue: Queue) -> None:
         """Where runs are queued: a carrier, or one that only sends."""

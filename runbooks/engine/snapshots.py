@@ -2,7 +2,7 @@
 
 import asyncio
 
-from runbooks.spec.runbook import Runbook, from_source
+from runbooks.spec.runbook import Kinds, Runbook, from_source
 from runbooks.steps import KINDS
 
 #: How many are kept parsed.
@@ -12,7 +12,8 @@ MOST_PARSED = 500
 class Snapshots:
     """Parses the texts of runbooks, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Kinds = KINDS) -> None:
+        self._kinds = kinds
         self._parsed: dict[str, Runbook] = {}
 
     async def runbook(self, path: str, source: str) -> Runbook:
@@ -20,7 +21,7 @@ class Snapshots:
         if source not in self._parsed:
             # A long file takes longer than the event loop may be held. Its targets are not judged: one that
             # has gone since matters only to the step that needs it.
-            parsed = await asyncio.to_thread(from_source, path, source, KINDS)
+            parsed = await asyncio.to_thread(from_source, path, source, self._kinds)
             if len(self._parsed) >= MOST_PARSED:
                 self._parsed.clear()
             self._parsed[source] = parsed
