@@ -40,7 +40,8 @@ def _somebody_before(connection: Connection, run: str, targets: set[str]) -> boo
     queues = (runs.c.state == RunState.QUEUED) | (
         (runs.c.state == RunState.WAITING) & (runs.c.waiting_on == WaitingOn.LOCK)
     )
-    older = select(runs.c.locks).where(queues, runs.c.id != run, runs.c.created_at < mine)
+    before = (runs.c.created_at < mine) | ((runs.c.created_at == mine) & (runs.c.id < run))
+    older = select(runs.c.locks).where(queues, before)
     return any(targets & set(wanted) for wanted in connection.scalars(older))
 
 
