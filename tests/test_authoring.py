@@ -86,7 +86,7 @@ def test_lint_speaks_json(folder: Path) -> None:
     assert ended.exit_code == 0
     assert (finding["rule"], finding["line"], finding["silenced"]) == (
         "docker-scan",
-        9,
+        10,
         "it is there",
     )
 

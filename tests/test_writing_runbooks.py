@@ -14,10 +14,13 @@ from runbooks.rehearsal.case import Cases
 from runbooks.rehearsal.reading import file_beside
 from runbooks.rehearsal.rehearse import load, rehearse
 from runbooks.rehearsal.stage import World
+from runbooks.spec.key_words import MEANINGS
+from runbooks.spec.model import Spec
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import make_plan
 from runbooks.spec.schema import model_schema, runbook_schema, settings_schema
 from runbooks.spec.source import parse
+from runbooks.steps.action import Action
 from tests.keys_in_docs import PAGE, as_it_should_be
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -90,6 +93,14 @@ def test_an_example_fits_its_schema(name: str, text: str) -> None:
 
     wrong = Draft202012Validator(schema).iter_errors(parse(text.encode(), name).data)
     assert [fault.message for fault in wrong] == []
+
+
+@pytest.mark.parametrize(
+    "model", [each for each in MEANINGS if each is not Action], ids=lambda each: each.__name__
+)
+def test_every_key_has_its_meaning(model: type[Spec]) -> None:
+    """A key that is added is explained, and none that is gone."""
+    assert {*MEANINGS[model]} - {"steps", "rollback"} == {*model.written()} - {"steps", "rollback"}
 
 
 def test_the_keys_are_those_of_the_models() -> None:
