@@ -1,5 +1,6 @@
 """A Maint whose runs are watched, approved and undone in the sandbox, with a clock that tests turn."""
 
+import asyncio
 import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from bot.sandbox.model import View
 from runbooks.engine.replica import Rhythm
 from runbooks.records.audit import Filter
 from runbooks.records.records import Records
-from runbooks.records.runs import RunView, view
+from runbooks.records.runs import RunState, RunView, view
 
 if TYPE_CHECKING:
     from tests.scenario.conftest import Site, Workplace
@@ -183,6 +184,16 @@ class Floor:
     async def states(self, card: Message) -> dict[str, str]:
         """The states of the steps of the run that a card shows, by path."""
         return {row.path: str(row.state) for row in (await self.view(card)).steps}
+
+    async def pass_time(self, card: Message, **by: float) -> None:
+        """Lets time pass once the run rests: what it waits for is counted from before that."""
+        async with asyncio.timeout(10):
+            while True:
+                run = (await self.view(card)).run
+                if run.state == RunState.WAITING and (run.wake_at is None or run.wake_at > self.clock()):
+                    break
+                await asyncio.sleep(0.05)
+        self.clock.turn(**by)
 
     async def audited(self, action: str) -> list[tuple[str, str]]:
         """Who did that and how it went, oldest first."""
