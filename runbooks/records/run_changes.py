@@ -256,11 +256,13 @@ def orphans(connection: Connection, mine: str, under_way: Iterable[str]) -> tupl
 def stranded(connection: Connection) -> tuple[tuple[str, int], ...]:
     """The runs, each with its segment, that nobody has and that wait for nothing: they are in the queue, or
     the queue lost them."""
-    # One that was woken still says what it waited for.
-    nobodys = or_(
-        runs.c.state == RunState.RUNNING, and_(runs.c.state == RunState.QUEUED, runs.c.waiting_on == "")
+    # One that was woken still says what it waited for. Found by the state: what is over waits for nothing.
+    nothing = func.coalesce(runs.c.waiting_on, "") == WaitingOn.NOTHING
+    query = select(runs.c.id, runs.c.segment).where(
+        runs.c.state.in_((RunState.RUNNING, RunState.QUEUED)),
+        runs.c.executor == "",
+        or_(runs.c.state == RunState.RUNNING, nothing),
     )
-    query = select(runs.c.id, runs.c.segment).where(nobodys, runs.c.executor == "")
     return tuple((row.id, row.segment) for row in connection.execute(query))
 
 
