@@ -22,6 +22,7 @@ from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
 from runbooks.spec.values import bind
 from runbooks.steps.action import Action, Failed
+from runbooks.steps.gate import Gate
 from runbooks.steps.step import Step
 from runbooks.visible import shorten
 
@@ -137,7 +138,8 @@ class Leaves:
         tries = int(row.data.get("tries", 1))
         if step.retry and state is StepState.FAILED and tries < step.retry.attempts:
             return await self._again(node, reason, tries + 1, step.retry.wait)
-        if row.phase == Phase.FORWARD and step.on_failure == "continue" and state is StepState.FAILED:
+        goes_on = step.on_failure == "continue" and step.model is not Gate
+        if row.phase == Phase.FORWARD and goes_on and state is StepState.FAILED:
             values = {
                 "state": StepState.WARNING,
                 "error": reason,
@@ -208,6 +210,8 @@ class Leaves:
 
     def _choices(self, node: Node, row: StepRow, in_doubt: bool) -> tuple[str, ...]:
         back = row.phase == Phase.ROLLBACK
+        if node.step.model is Gate:  # not even a fault of ours leads past people
+            return ("retry", *(() if back else ("rollback",)), "abandon")
         skip = ("done",) if in_doubt else ("skip",) if node.step.skippable or back else ()
         return ("retry", *skip, *(() if back else ("rollback",)), "abandon")
 
