@@ -24,7 +24,7 @@ from runbooks.engine.standing import Surroundings, open_with_card
 from runbooks.engine.walk import Node, Values, Walk, all_nodes, nodes_of
 from runbooks.errors import MaintError
 from runbooks.ids import new_id
-from runbooks.records import run_changes, runs
+from runbooks.records import journal, run_changes, runs
 from runbooks.records.asks import Question, void_open
 from runbooks.records.audit import append_once
 from runbooks.records.runs import AskKind, EffectRow, Phase, RunState, StepState, WaitingOn
@@ -206,10 +206,10 @@ class Advance:
             await self._end(RunState.ABANDONED, f"{abandoned.answered_name} abandoned its rollback")
             raise _Over
         self._stop.clear()  # what people stopped is what is undone now
-        journal = await self._journal()
+        done = await self._journal()
         rows = {row.path: row for row in hold.rows()}
-        way = way_back(runbook, rows, journal)
-        leaves = Leaves(around, values, self._shop.scrub, undoers_of(way, rows, journal))
+        way = way_back(runbook, rows, done)
+        leaves = Leaves(around, values, self._shop.scrub, undoers_of(way, rows, done))
         return await Walk(hold, values, leaves).go([back.node for back in way])
 
     async def _journal(self) -> tuple[EffectRow, ...]:
@@ -367,6 +367,7 @@ class Advance:
         def work(connection: Any) -> None:
             if run_changes.end(connection, self._run, hold.fence, state, note, now):
                 void_open(connection, self._run, "the run is over", now)
+                journal.doubt_open(connection, self._run, now)
                 append_once(connection, event)
                 run_changes.wake_held_up(connection, WaitingOn.LOCK, now, shop.enqueue)
 

@@ -82,3 +82,10 @@ def complete(
     """Notes how it ended."""
     which = {"of_run": run, "at_path": path, "named": name, "tried": attempt}
     connection.execute(_COMPLETE, {**which, "state": state, "result": result, "ended_at": now})
+
+
+def doubt_open(connection: Connection, run: str, now: datetime) -> None:
+    """Nobody will ask any more how those ended that were interrupted: the run is over."""
+    interrupted = (effects.c.run == run, effects.c.state == STARTED)
+    values = {"state": DOUBTED, "result": {"why": "interrupted, and the run ended"}, "ended_at": now}
+    connection.execute(update(effects).where(*interrupted).values(values))
