@@ -42,6 +42,13 @@ test: lint ## Check and test everything, as CI does
 kubernetes: .venv/.ready ## Test the Kubernetes steps on a real control plane (etcd and kube-* from the PATH)
 	MAINT_TEST_KUBERNETES=programs .venv/bin/pytest tests/steps/kubernetes --timeout 180
 
+KILLS ?= 100
+
+.PHONY: torture
+torture: .venv/.ready ## Kill Maint some 200 times at random moments, and at each of its writes (KILLS=100 on each database)
+	MAINT_TEST_FAULTS=all .venv/bin/pytest tests/faults/test_every_write.py --timeout 600
+	.venv/bin/python -m tests.faults --kills $(KILLS)
+
 .PHONY: lint
 lint: .venv/.ready ## Check style, types and the direction of imports
 	.venv/bin/ruff check .
@@ -61,6 +68,10 @@ bench: .venv/.ready ## Measure against the named limits, and print a table
 .PHONY: screenshots
 screenshots: .venv/.ready ## Make the pictures in docs/images anew (needs chromium)
 	.venv/bin/python -m tests.browser.screenshots
+
+.PHONY: docs
+docs: .venv/.ready ## Make the tables of keys in docs/writing-runbooks.md anew
+	.venv/bin/python -m tests.keys_in_docs
 
 .PHONY: sbom
 sbom: .venv/.ready ## Write what an installation consists of, as CycloneDX, to sbom.json

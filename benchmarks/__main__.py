@@ -1,4 +1,4 @@
-"""`python -m benchmarks [acknowledge] [checks] [start]`: runs all, or those named, and prints a table."""
+"""`python -m benchmarks [acknowledge] [checks] …`: runs all, or those named, and prints a table."""
 
 import asyncio
 import logging
@@ -7,10 +7,17 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import acknowledge, checks, start
+from benchmarks import acknowledge, checks, runs, start, takeover, waiting
 from benchmarks.figure import Figure
 
-BENCHMARKS = {"acknowledge": acknowledge.measure, "checks": checks.measure, "start": start.measure}
+BENCHMARKS = {
+    "acknowledge": acknowledge.measure,
+    "checks": checks.measure,
+    "start": start.measure,
+    "runs": runs.measure,
+    "waiting": waiting.measure,
+    "takeover": takeover.measure,
+}
 
 
 async def run(names: list[str]) -> list[Figure]:

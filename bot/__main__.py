@@ -30,6 +30,9 @@ class MaintGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         from runbooks.nearest import nearest
 
+        two = " ".join(args[:2])
+        if two in self.commands:  # `runbooks lint`, beside the words of `runbooks`
+            return two, self.commands[two], args[2:]
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -109,18 +112,65 @@ def manifest(public_url: str | None) -> None:
 def check(config: Path) -> None:
     """Check maint.yaml and every runbook.
 
-    Prints every fault with file, line and column.
+    Prints every fault with file, line and column; then what `maint runbooks lint` finds.
     """
+    from bot.authoring import findings
     from bot.settings import load_settings
 
     loaded = load_settings(config, os.environ)
     settings = loaded.settings
+    for finding in findings(loaded):
+        if not finding.silenced:
+            click.echo(finding)
     click.echo(
         f"{config}: fine. {counted(len(settings.targets), 'target')}, "
         f"{counted(len(settings.roles), 'role')}, {counted(len(loaded.runbooks), 'runbook')}."
     )
     for name, lacking in loaded.unfit.items():
         click.echo(f"The runbook {name} that ships cannot be run: {lacking}.")
+
+
+@main.command()
+@click.option("--settings", "of", flag_value="settings", help="Of maint.yaml.")
+@click.option("--tests", "of", flag_value="tests", help="Of the files of tests beside runbooks.")
+@click.option("--markdown", "of", flag_value="markdown", help="No schema: every key of a runbook, as tables.")
+def schema(of: str | None) -> None:
+    """Print the JSON Schema of runbooks, for editors.
+
+    With a first line `# yaml-language-server: $schema=…` in a file they complete and underline.
+    """
+    from bot.authoring import schema as made
+
+    click.echo(made(of or "runbook"))
+
+
+@main.command(name="runbooks lint")
+@click.argument("names", nargs=-1, metavar="[NAME…]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@click.pass_obj
+def lint(config: Path, names: tuple[str, ...], as_json: bool) -> None:
+    """Look for known traps in runbooks.
+
+    Says what happens and what to do instead; ends with 1 when there is an error, with 0 when there are only
+    warnings. `# maint: ignore RULE reason` in the line above silences one.
+    """
+    from bot.authoring import lint_runbooks
+
+    sys.exit(lint_runbooks(config, os.environ, names, click.echo, as_json=as_json))
+
+
+@main.command(name="runbooks test")
+@click.argument("names", nargs=-1, metavar="[NAME…]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@click.pass_obj
+def rehearse(config: Path, names: tuple[str, ...], as_json: bool) -> None:
+    """Run the tests that stand beside runbooks.
+
+    They are in deploy.test.yaml beside deploy.yaml. Nothing is touched; ends with 1 when one fails.
+    """
+    from bot.authoring import run_tests
+
+    sys.exit(run_tests(config, os.environ, names, click.echo, as_json=as_json))
 
 
 @main.command()

@@ -24,6 +24,7 @@ from bot.slack.requests import slack_route
 from runbooks.engine.crew import Crew
 from runbooks.engine.replica import Rhythm
 from runbooks.errors import MaintError, RecordsError
+from runbooks.records.carriage import prepare_carriage
 from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
@@ -47,7 +48,9 @@ def migrate_database(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
     loaded = load_settings(path, environ)
     engine = open_database(loaded.settings.database_url(), loaded.scrub)
     try:
-        return tuple(migrate(engine))
+        applied = tuple(migrate(engine))
+        prepare_carriage(engine)
+        return applied
     finally:
         engine.dispose()
 
@@ -148,13 +151,12 @@ class Server:
             commands_per_minute=settings.limits.commands_per_minute,
         )
         core.engine.on_change(edge.board.nudge)
-        await crew.start()
-        stack.push_async_callback(crew.stop, DRAIN)
         secret = credentials.signing_secret.get_secret_value() if credentials.signing_secret else ""
         app = make_app(client.web, bot, secret)
         edge.listen(app)
+        await crew.start()
         edge.start()
-        stack.push_async_callback(self._drain, edge)
+        stack.push_async_callback(self._drain, edge, crew)
         tidying = asyncio.create_task(self._tidy(core.records, edge.publisher, crew))
         stack.callback(tidying.cancel)
         over_http = settings.slack.mode == "http"
@@ -195,8 +197,10 @@ class Server:
             faults["slack"] = "not connected"
         return faults
 
-    async def _drain(self, edge: Edge) -> None:
-        if not await edge.drain(DRAIN):
+    async def _drain(self, edge: Edge, crew: Crew) -> None:
+        """Both at once: whoever stops us kills us after ten seconds."""
+        done, _ = await asyncio.gather(edge.drain(DRAIN), crew.stop(DRAIN))
+        if not done:
             log.warning("maint.drain.cut_off", seconds=DRAIN)
 
     async def _tidy(self, records: Records, publisher: Publisher, crew: Crew) -> None:

@@ -29,6 +29,7 @@ from commands.run_detail import in_full
 from runbooks.access import TERMINAL, Place, terminal_access
 from runbooks.engine.carrier import Sender
 from runbooks.engine.crew import Crew
+from runbooks.engine.decided import Verdict
 from runbooks.ids import new_id
 from runbooks.records import replicas
 from runbooks.records.only_process import only_process
@@ -85,8 +86,7 @@ async def run_at_terminal(
             assert reply is not None
             code = EXIT_CODES[Status.UNKNOWN]
         else:
-            if admission.command.group in _MOVING:
-                await _connect(core, stack)
+            alone = admission.command.group in _MOVING and await _connect(core, stack)
             with terminal.live(console) as progress:
                 reply = await core.dispatcher.carry_out(admission, progress)
             answered = Status.OK if reply.data is not None else Status.UNKNOWN
@@ -94,6 +94,10 @@ async def run_at_terminal(
             if reply.run and not detach:
                 done = RunState.ROLLED_BACK if words[0] == "rollback" else RunState.SUCCEEDED
                 reply, code = await _followed(core, console, reply, done)
+            elif alone and (moved := _moved(reply)):
+                # What was decided goes on in this very process, or not before somebody serves again.
+                console.print(terminal.draw(reply))
+                reply, code = await _followed(core, console, replace(reply, run=moved), RunState.SUCCEEDED)
     if as_json:
         terminal.print_json(reply)
     else:
@@ -103,18 +107,28 @@ async def run_at_terminal(
     return code
 
 
-async def _connect(core: Core, stack: AsyncExitStack) -> None:
-    """Where no Maint is serving, this process carries on what the command sets going, while it lasts."""
+def _moved(reply: Reply) -> str:
+    """The run that a decision lets go on."""
+    data = reply.data if isinstance(reply.data, dict) else {}
+    return str(data.get("run", "")) if data.get("outcome") == Verdict.CLOSED else ""
+
+
+async def _connect(core: Core, stack: AsyncExitStack) -> bool:
+    """Where no Maint is serving, this process carries on what the command sets going, while it lasts.
+
+    True when it does.
+    """
     if await core.records.read(replicas.alive):
         sender = Sender(core.records.engine)
         stack.callback(sender.close)
         await sender.prepare()
         core.engine.connect(sender)
-        return
+        return False
     stack.enter_context(only_process(core.loaded.settings.database_url()))
     crew = Crew(core.engine, core.records, core.records.engine, version=__version__)
     await crew.start()
     stack.push_async_callback(crew.stop, DRAIN)
+    return True
 
 
 async def _followed(core: Core, console: Console, begun: Reply, done: RunState) -> tuple[Reply, int]:

@@ -39,7 +39,6 @@ async def open_core(loaded: Loaded, *, now: Callable[[], datetime] = utc_now) ->
             database=records,
             runbooks=loaded.runbooks,
             targets=settings.targets,
-            target_types={name: type(target) for name, target in settings.targets.items()},
             channels=settings.slack.channels,
             checks=checks,
             scrub=loaded.scrub,

@@ -4,7 +4,7 @@ Everything here comes from the records and nothing else, so every replica draws 
 the clock is in it either: moments are drawn by whoever reads them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from commands.questions import MOST_ASKED, buttons_for, question
 from commands.reply import (
@@ -25,7 +25,17 @@ from commands.reply import (
     strong,
 )
 from commands.step_lines import step_lines
-from runbooks.records.runs import AskKind, AskRow, Phase, RunRow, RunState, RunView, StepState, WaitingOn
+from runbooks.records.runs import (
+    AskKind,
+    AskRow,
+    Phase,
+    RunRow,
+    RunState,
+    RunView,
+    StepState,
+    VoteRow,
+    WaitingOn,
+)
 from runbooks.status import Status
 from runbooks.visible import shorten
 
@@ -113,7 +123,7 @@ def gate_card(view: RunView, ask: AskRow, run_link: str = "") -> Reply:
             )
         ),
         *_params(run),
-        *_broken_glass(view),
+        *_glass(vote for vote in view.votes if vote.ask == ask.id),
         *question(view, ask),
     ]
     if is_open:
@@ -178,11 +188,16 @@ def _obstacles(view: RunView) -> Iterator[Element]:
 
 
 def _broken_glass(view: RunView) -> Iterator[Element]:
-    broken = [vote for vote in view.votes if vote.break_glass]
-    for vote in broken:
-        yield Alarm(f"Break-glass by {vote.name}: {shorten(vote.reason, 300)}")
-    if broken and any(ask.kind == AskKind.REVIEW for ask in view.open_asks):
+    alarms = [*_glass(view.votes)]
+    yield from alarms
+    if alarms and any(ask.kind == AskKind.REVIEW for ask in view.open_asks):
         yield Alarm("Nobody has looked at why yet: a second person has to.")
+
+
+def _glass(votes: Iterable[VoteRow]) -> Iterator[Alarm]:
+    for vote in votes:
+        if vote.break_glass:
+            yield Alarm(f"Break-glass by {vote.name}: {shorten(vote.reason, 300)}")
 
 
 def _steps(view: RunView) -> Iterator[Element]:

@@ -27,7 +27,8 @@ class Runbooks(Command):
     about = (
         "Lists the runbooks that you may run from here: purpose, owner, parameters. With a name it shows "
         "that one: purpose, prerequisites, parameters, steps, success criteria, rollback, and who hears of "
-        "trouble."
+        "trouble. At the terminal, maint runbooks lint looks for known traps in them, and maint runbooks "
+        "test runs the tests beside them."
     )
     examples = (("runbooks", "what you may run"), ("runbooks deploy-rollout", "all about one of them"))
     everyone = False

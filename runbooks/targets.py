@@ -107,7 +107,9 @@ def _traffic(value: Any) -> Any:
 
 
 #: How a rollout moves the traffic: one of runbooks.steps.traffic.DRIVERS under its name.
-TrafficField = Annotated[Spec | None, BeforeValidator(_traffic)]
+TrafficField = Annotated[
+    Spec | None, BeforeValidator(_traffic, json_schema_input_type=dict[str, dict[str, Any]] | None)
+]
 
 
 def _rooted(part: Spec, fields: tuple[str, ...], folder: Path) -> dict[str, str]:

@@ -33,7 +33,7 @@ def keys(annotation: Any) -> Iterator[str]:
     [
         ("configuration.md", set(keys(Settings))),
         (
-            "runbooks.md",
+            "writing-runbooks.md",
             {
                 *(*keys(Head), *keys(Schedule), *keys(Escalation), *keys(StepHead)),
                 *(*Check.written(), "steps", *OPERATORS),

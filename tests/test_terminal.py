@@ -9,7 +9,23 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bot.terminal import draw, draw_details, live, print_json
-from commands.reply import Listing, Note, Paragraph, Reply, Row, Rows, code, strong
+from commands.reply import (
+    Alarm,
+    Button,
+    Buttons,
+    Fields,
+    Line,
+    Lines,
+    Listing,
+    Mark,
+    Note,
+    Paragraph,
+    Reply,
+    Row,
+    Rows,
+    code,
+    strong,
+)
 from runbooks.status import Status
 
 
@@ -25,7 +41,17 @@ def reply_of(text: str) -> Reply:
     row = Row(
         status=Status.WARNING, title=text, value=text, bound="> 80 %", trend="7-day median 3", note=text
     )
-    elements = (Rows((row,)), Paragraph((strong(text), code(text))), Note(text))
+    line = Line(mark=Mark.RUNNING, text=text, note=text, depth=1)
+    button = Button(text=text, action="approve", value="run.ask", command=f"maint approve {text}")
+    elements = (
+        Rows((row,)),
+        Paragraph((strong(text), code(text))),
+        Note(text),
+        Alarm(text),
+        Fields(((text, text),)),
+        Lines((line,)),
+        Buttons((button,)),
+    )
     return Reply(
         title=text,
         fallback=text,
@@ -42,6 +68,14 @@ def test_a_row_shows_status_value_limit_trend_and_note() -> None:
     assert "▲ warning" in shown
     assert "limit > 80 %" in shown
     assert "7-day median 3" in shown
+
+
+def test_a_button_is_the_command_that_does_the_same() -> None:
+    """And a step has its mark."""
+    shown = drawn(reply_of("x1"))
+
+    assert "x1:  maint approve x1" in shown
+    assert "▶ x1" in shown
 
 
 def test_a_reason_keeps_the_width_of_a_narrow_window() -> None:

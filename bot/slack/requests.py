@@ -87,7 +87,37 @@ def _fields(content_type: str, body: bytes) -> dict[str, Any] | None:
 
 
 def _is_whole(found: dict[str, Any]) -> bool:
-    """Whether the parts that Bolt looks into without a look at their type are of that type."""
+    """Whether the parts that Bolt and our listeners look into are there, and of their type."""
+    if not all(
+        isinstance(found.get(name, {}), dict) for name in ("event", "view", "user", "team", "channel")
+    ):
+        return False
+    match found.get("type"):
+        case "block_actions":
+            return _has_texts(next(iter(_list(found.get("actions"))), None), "action_id", "block_id")
+        case "block_suggestion":
+            return _has_texts(found, "action_id", "block_id")
+        case "view_submission" | "view_closed":
+            return _is_view(found.get("view"))
     actions = found.get("actions", [{}])
-    whole_actions = isinstance(actions, list) and bool(actions) and isinstance(actions[0], dict)
-    return whole_actions and all(isinstance(found.get(name, {}), dict) for name in ("event", "view"))
+    return isinstance(actions, list) and bool(actions) and isinstance(actions[0], dict)
+
+
+def _is_view(view: Any) -> bool:
+    if not _has_texts(view, "callback_id") or not isinstance(view.get("state"), dict):
+        return False
+    values = view["state"].get("values")
+    entered = [*values.values()] if isinstance(values, dict) else [None]
+    blocks = _list(view.get("blocks"))
+    return all(
+        isinstance(entries, dict) and all(isinstance(entry, dict) for entry in entries.values())
+        for entries in entered
+    ) and all(_has_texts(block, "type", "block_id") for block in blocks)
+
+
+def _has_texts(part: Any, *names: str) -> bool:
+    return isinstance(part, dict) and all(isinstance(part.get(name), str) for name in names)
+
+
+def _list(part: Any) -> list[Any]:
+    return part if isinstance(part, list) else []

@@ -16,12 +16,12 @@ import structlog
 from runbooks.engine.at import Fenced, Stopped, Undo, Waiting
 from runbooks.engine.checks import CheckRunner
 from runbooks.engine.effects import Effects, Paused
-from runbooks.engine.hold import Database, Hold
+from runbooks.engine.hold import Database, Hold, patiently
 from runbooks.engine.leaf import Leaves
-from runbooks.engine.rollback import rows_back, undoers_of, way_back
+from runbooks.engine.rollback import leads_back, rows_back, undoers_of, way_back
 from runbooks.engine.sealing import Sealer
 from runbooks.engine.standing import Surroundings, open_with_card
-from runbooks.engine.walk import Node, Walk, all_nodes, nodes_of
+from runbooks.engine.walk import Node, Values, Walk, all_nodes, nodes_of
 from runbooks.errors import MaintError
 from runbooks.ids import new_id
 from runbooks.records import run_changes, runs
@@ -41,6 +41,8 @@ log = structlog.get_logger()
 
 #: Seconds between two looks at whether people stopped the run, or another replica took it.
 WATCH_INTERVAL = 1.0
+#: Seconds that a run pauses which is due again at once.
+SHORTEST_REST = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Workshop:
     channels: Mapping[str, str]
     scrub: Scrubber
     sealer: Sealer
-    runbook_of: Callable[[str, str], Runbook]  # from a snapshot's path and text
+    runbook_of: Callable[[str, str], Awaitable[Runbook]]  # from a snapshot's path and text
     enqueue: run_changes.Enqueue
     executor: str
     proven: Callable[[], Awaitable[None]]
@@ -73,6 +75,7 @@ class Advance:
         self._run = run
         self._segment = segment
         self._stop = asyncio.Event()
+        self._fenced = False
         self._hold: Hold
 
     def stop(self) -> None:
@@ -83,10 +86,13 @@ class Advance:
         """Returns when the run waits, is over, or is somebody else's."""
         shop = self._shop
         await shop.proven()
-        claimed = await shop.database.write(
-            lambda connection: run_changes.claim(
-                connection, self._run, self._segment, shop.executor, shop.now()
-            )
+        claimed = await patiently(
+            self._run,
+            lambda: shop.database.write(
+                lambda connection: run_changes.claim(
+                    connection, self._run, self._segment, shop.executor, shop.now()
+                )
+            ),
         )
         shop.changed()
         if claimed.view is None:
@@ -100,6 +106,12 @@ class Advance:
             log.info("run.fenced", run=self._run)
         except _Over:
             pass
+        except asyncio.CancelledError:
+            carrying = asyncio.current_task()
+            if not self._fenced or carrying is None:
+                raise
+            carrying.uncancel()
+            log.info("run.fenced", run=self._run)
         except Exception as error:  # noqa: BLE001 - a person decides
             await self._crashed(error)
         finally:
@@ -141,18 +153,19 @@ class Advance:
                 self._stop.set()
             if fence != self._hold.fence and carrying is not None:
                 # What is under way here is not ours any more; whoever has it now knows of it.
-                carrying.cancel(msg="fenced")
+                self._fenced = True
+                carrying.cancel()
                 return
 
     async def _carry(self, connections: Connections) -> None:
         hold, shop = self._hold, self._shop
         path, source = await hold.read(partial(runs.source_of, digest=hold.view.run.snapshot))
-        runbook = shop.runbook_of(path, source)
+        runbook = await shop.runbook_of(path, source)
         secrets = shop.sealer.open_all(hold.view.run.secrets)
         shop.scrub.add(*map(str, secrets.values()))
         params = {**hold.view.run.params, **secrets}
         around = self._surroundings(runbook, params, connections)
-        values = partial(self._values, params)
+        values = partial(self._values, params=params)
         while True:
             if hold.view.run.stopping:
                 self._stop.set()
@@ -175,9 +188,7 @@ class Advance:
                 return
             await hold.refresh()
 
-    async def _forward(
-        self, runbook: Runbook, around: Surroundings, values: Callable[[], Mapping[str, Any]]
-    ) -> Waiting | Undo | None:
+    async def _forward(self, runbook: Runbook, around: Surroundings, values: Values) -> Waiting | Undo | None:
         if self._stop.is_set():
             raise Stopped("people stopped the run")
         abandoned = next((ask for ask in self._hold.view.asks if ask.answer == "abandon"), None)
@@ -187,13 +198,9 @@ class Advance:
         leaves = Leaves(around, values, self._shop.scrub, {})
         return await Walk(self._hold, values, leaves).go(nodes_of(runbook.steps))
 
-    async def _back(
-        self, runbook: Runbook, around: Surroundings, values: Callable[[], Mapping[str, Any]]
-    ) -> Waiting | Undo | None:
+    async def _back(self, runbook: Runbook, around: Surroundings, values: Values) -> Waiting | Undo | None:
         hold = self._hold
-        asked = [
-            ask for ask in hold.view.asks if ask.path.startswith("rollback:") or ask.kind == AskKind.CANCELLED
-        ]
+        asked = [ask for ask in hold.view.asks if ask.path.startswith("rollback:") or not ask.path]
         abandoned = next((ask for ask in asked if ask.answer == "abandon"), None)
         if abandoned is not None:
             await self._end(RunState.ABANDONED, f"{abandoned.answered_name} abandoned its rollback")
@@ -231,7 +238,7 @@ class Advance:
         def model_of(path: str) -> Step:
             known = {node.path: node for node in all_nodes(nodes_of(runbook.steps), hold.row)}
             node: Node = known[path]
-            return bind(node.step, {**self._values(params), **node.values})
+            return bind(node.step, {**self._values(path, params=params), **node.values})
 
         return Surroundings(
             hold=hold,
@@ -244,9 +251,17 @@ class Advance:
             model_of=model_of,
         )
 
-    def _values(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _values(self, path: str, *, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the references of the step at that path may name: of a list, only what its own item did."""
         run = self._hold.view.run
-        rows = [row for row in self._hold.rows() if row.phase == Phase.FORWARD and row.ended_at is not None]
+        mine = path.removeprefix("rollback:").rpartition(".")[0]
+        rows = [
+            row
+            for row in self._hold.rows()
+            if row.phase == Phase.FORWARD
+            and row.ended_at is not None
+            and ("[" not in row.path or row.path.rpartition(".")[0] == mine)
+        ]
         return {
             "params": params,
             "steps": {row.path.rpartition(".")[2]: row.outputs for row in rows},
@@ -267,7 +282,7 @@ class Advance:
             return Waiting(on=WaitingOn.QUESTION)
         await self._cancel_steps()
         rows = {row.path: row for row in hold.rows()}
-        if not any(back for back in way_back(runbook, rows, await self._journal()) if back.undoes):
+        if not leads_back(way_back(runbook, rows, await self._journal()), rows.values()):
             await self._end(RunState.CANCELLED, run.stop_reason)
             raise _Over
         question = Question(
@@ -303,7 +318,7 @@ class Advance:
         await self._cancel_steps()
         rows = {row.path: row for row in hold.rows()}
         way = way_back(runbook, rows, await self._journal())
-        back = rows_back(self._run, way, first=max((row.ordinal for row in hold.rows()), default=-1) + 1)
+        back = rows_back(self._run, way, hold.rows())
         await hold.write(
             lambda connection: run_changes.add_steps(connection, back),
             events=[hold.event("run.rollback", "", "accepted", reason=reason)],
@@ -316,6 +331,9 @@ class Advance:
     async def _rest(self, waiting: Waiting) -> bool:
         """False when something happened in the meantime, and the run goes on at once."""
         hold = self._hold
+        if waiting.until is not None and waiting.until <= hold.now():
+            await asyncio.sleep(SHORTEST_REST)
+            return False
         state = RunState.ASKING if waiting.on == WaitingOn.QUESTION else RunState.WAITING
         rested = await hold.write_once(
             lambda connection: run_changes.rest(
@@ -325,7 +343,10 @@ class Advance:
         self._shop.changed()
         if rested is None:
             raise Fenced("the run was taken over")
-        return bool(rested)
+        if not rested:
+            # By itself, before the run is read anew: done twice with the rest, the wake would be lost.
+            await hold.write_once(lambda connection: run_changes.heed(connection, self._run, hold.fence))
+        return rested
 
     async def _over(self) -> bool:
         """The last step is done."""

@@ -27,6 +27,8 @@ QUEUE, WORKFLOW, APPLICATION = "runs", "advance", "maint"
 VERSION = "maint"
 #: Seconds that one call to the database may take, and that a cancelled segment has to clean up.
 PATIENCE, GRACE = 60.0, 1.0
+#: Seconds after which a result is usually noted.
+TO_NOTE = 0.05
 #: Seconds that stopping waits for results to be noted, and for DBOS to let go.
 LONGEST_NOTE, LONGEST_STOP = 1.0, 15.0
 #: Workflows that one transaction hands over or forgets.
@@ -81,6 +83,10 @@ class Sender:
         }
         self._client.enqueue_in_transaction(connection, options, run, segment)
 
+    async def holders(self) -> tuple[str, ...]:
+        """The executors that have segments under way, dead or alive."""
+        return await self._in_thread(self._holders)
+
     async def resume(self, executors: Iterable[str]) -> int:
         """Puts what those dead executors had under way back on the queue; how many segments.
 
@@ -117,15 +123,24 @@ class Sender:
         )
         return [each.workflow_id for each in found]
 
+    def _holders(self) -> tuple[str, ...]:
+        found = self._client.list_workflows(
+            status="PENDING", application_name=APPLICATION, load_input=False, load_output=False
+        )
+        return tuple(sorted({each.executor_id for each in found if each.executor_id}))
+
     def _resume(self, executors: tuple[str, ...]) -> int:
+        return self._enqueue_again(self._pending(executors), executors)
+
+    def _enqueue_again(self, workflows: Iterable[str], executors: tuple[str, ...]) -> int:
         # Not the public resume_workflows(): it would also take a workflow from a live executor that got
-        # hold of it since we looked. This one does so only while a dead one has it.
+        # hold of it since we looked. This one does so only while one of these has it.
         again = partial(
             self._client._sys_db.reenqueue_for_recovery,
             executor_ids=list(executors),
             recovery_queue_name=QUEUE,
         )
-        return sum(again(each) for each in self._pending(executors))
+        return sum(again(each) for each in workflows)
 
     def _forget(self, before: datetime) -> int:
         old = self._client.list_workflows(
@@ -166,7 +181,7 @@ class Carrier(Sender):
         executor: str,
         advance: Callable[[str, int], Awaitable[None]],
         *,
-        polling: float = 0.5,
+        polling: float = 1.0,
         concurrency: int = 50,
     ) -> None:
         """`executor` names this boot of this replica; `advance(run, segment)` runs in the loop of `start()`.
@@ -179,7 +194,9 @@ class Carrier(Sender):
         self._advance = advance
         self._polling, self._concurrency = polling, concurrency
         self._bell = Bell()
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._under_way: dict[asyncio.Task[Any], str] = {}
+        self._again: asyncio.TimerHandle | None = None
+        self._suspects: set[str] = set()
         self._stopping = False
         # Segments that are left as they are, for others to carry.
         self._left: set[str] = set()
@@ -199,6 +216,14 @@ class Carrier(Sender):
     def nudge(self) -> None:
         """Has the queue looked at now: something was committed for it. From any thread; never blocks."""
         self._bell.ring()
+
+    async def reclaim(self) -> int:
+        """Enqueues again what this replica has lost hold of, now and at the call before; how many segments.
+
+        When the database goes away, DBOS may give up on a segment that it claimed or that just ended, and
+        leave it to an executor that lives. Call it about once a minute.
+        """
+        return await self._in_thread(partial(self._reclaim, set(self._under_way.values())))
 
     async def stop(self, seconds: float) -> None:
         """Takes nothing new, gives what is under way that many seconds, and hands the rest over.
@@ -239,10 +264,12 @@ class Carrier(Sender):
                 "run_migrations": False,
                 # Its notifications are for what we do not use, and cost a wake-up every 10 ms.
                 "use_listen_notify": False,
+                # Nobody waits for them here, and stopping waits for this sleep to end.
+                "notification_listener_polling_interval_sec": 0.1,
                 "enable_otlp": False,
                 "log_level": "WARNING",
-                # What it does beside carrying takes its turn: the pool is shared with the records.
-                "max_executor_threads": 8,
+                # Enough, when all that is carried here waits for a database that is away, to begin more.
+                "max_executor_threads": self._concurrency + 8,
             }
         )
         DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)(self._make_workflow())
@@ -278,7 +305,7 @@ class Carrier(Sender):
         if self._stopping:
             self._left.add(workflow_id(run, segment))
             raise asyncio.CancelledError
-        self._under_way.add(task)
+        self._under_way[task] = workflow_id(run, segment)
         try:
             await self._advance(run, segment)
         except asyncio.CancelledError:
@@ -291,7 +318,13 @@ class Carrier(Sender):
             # An error is final to DBOS, and no one would look at it. The sweep does.
             log.exception("segment_failed", run=run, segment=segment)
         finally:
-            self._under_way.discard(task)
+            del self._under_way[task]
+            self._look_again()
+
+    def _look_again(self) -> None:
+        # There is room now for what was too much before. DBOS counts us until the result is noted.
+        if self._again is None or self._again.when() <= self._loop.time():
+            self._again = self._loop.call_later(TO_NOTE, self._bell.ring)
 
     def _let_go(self) -> None:
         from dbos import DBOS
@@ -308,6 +341,12 @@ class Carrier(Sender):
             # Forgets the workflow as well: it belongs to this carrier.
             DBOS.destroy(destroy_registry=True)
         self._resume((self._executor,))
+
+    def _reclaim(self, carried: set[str]) -> int:
+        missing = set(self._pending((self._executor,))) - carried
+        # What was claimed this moment is not with us yet.
+        lost, self._suspects = missing & self._suspects, missing
+        return self._enqueue_again(lost, (self._executor,))
 
     def _await_results(self) -> None:
         # That a segment is done is noted after `advance` returned. Handed over before, it would run again.

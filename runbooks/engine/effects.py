@@ -28,6 +28,8 @@ log = structlog.get_logger()
 PROGRESS_INTERVAL = 1.0
 #: Characters of output that the journal keeps; all of it goes into the thread.
 KEPT_OUTPUT = 4_000
+#: What the journal says of an effect that people stopped.
+STOPPED = "stopped"
 
 
 class Paused(Exception):
@@ -69,26 +71,65 @@ class Effects:
         self._stop = stop
         self._proven = proven
 
+    def check_stop(self) -> None:
+        """Raises Stopped when people stopped the run: no further step begins."""
+        if self._stop.is_set():
+            raise Stopped("people stopped the run")
+
     async def carry_out(self, effect: Effect) -> Done:
         """Does it, unless it was done. Raises InDoubt, StepError, Stopped, Paused, Fenced."""
-        last = await self._hold.read(
-            partial(journal.last, run=self._hold.run, path=effect.path, name=effect.name)
-        )
-        if last is not None and last.state == journal.FINISHED:
-            return _done(last.result)
-        if last is not None and last.state == journal.STARTED and not effect.repeatable:
-            await self._note(
-                effect, last.attempt, journal.DOUBTED, {"why": "interrupted"}, "effect.in_doubt", "failed"
-            )
-            raise InDoubt(
-                "Maint was interrupted while this was under way, and it is not known how it ended. "
-                f"The process that began it ({last.executor[-8:]}) may even still be at work."
-            )
+        last = None if self._is_new(effect) else await self._last(effect)
+        if last is not None:
+            await self._look_back(effect, last)
+            if last.state == journal.FINISHED and not self._wanted_again(effect, last):
+                return _done(last.result)
         call = self._make_call(f"{self._hold.run}/{effect.path}/{effect.name}")
         before = await self._before(effect, call, last)
         await self._proven()
         attempt = await self._start(effect, last, before)
         return await self._finish(effect, attempt, _with(call, before=before))
+
+    def _wanted_again(self, effect: Effect, last: EffectRow) -> bool:
+        """Whether the step was begun anew since, on the word of people or `retry:`, and that does no harm."""
+        return effect.repeatable and last.step_attempt != self._step_attempt(effect)
+
+    def _step_attempt(self, effect: Effect) -> int:
+        row = self._hold.row(effect.path)
+        assert row is not None
+        return row.attempt
+
+    async def _look_back(self, effect: Effect, last: EffectRow) -> None:
+        """Raises what the last attempt came to, if nobody has said since that there is to be another one.
+
+        A process may die between noting how an effect ended and noting what that means for its step.
+        """
+        if last.state == journal.STARTED and not effect.repeatable:
+            reason = (
+                "Maint was interrupted while this was under way, and it is not known how it ended. "
+                f"The process that began it ({last.executor[-8:]}) may even still be at work."
+            )
+            await self._note(
+                effect, last.attempt, journal.DOUBTED, {"why": reason}, "effect.in_doubt", "failed"
+            )
+            raise InDoubt(reason)
+        why = str(last.result.get("why", ""))
+        if last.state not in (journal.FAILED, journal.DOUBTED) or (effect.repeatable and why == STOPPED):
+            return
+        if last.step_attempt == self._step_attempt(effect):
+            if last.state == journal.DOUBTED and not effect.repeatable:
+                raise InDoubt("It was stopped, and may have half happened." if why == STOPPED else why)
+            raise Failed(why)
+
+    def _is_new(self, effect: Effect) -> bool:
+        """Whether the journal can know nothing of it: the row of its step, which is changed in the
+        transaction that notes its beginning, says that it never began."""
+        row = self._hold.row(effect.path)
+        return bool(effect.begin) and row is not None and row.started_at is None
+
+    async def _last(self, effect: Effect) -> EffectRow | None:
+        return await self._hold.read(
+            partial(journal.last, run=self._hold.run, path=effect.path, name=effect.name)
+        )
 
     async def _before(self, effect: Effect, call: Call, last: EffectRow | None) -> Mapping[str, Any]:
         # Of a repetition it is the first one's: what was begun may have changed the state already.
@@ -131,6 +172,7 @@ class Effects:
                 path=effect.path,
                 name=effect.name,
                 attempt=attempt,
+                step_attempt=self._step_attempt(effect),
                 repeatable=effect.repeatable,
                 executor=hold.executor,
                 fence=hold.fence,
@@ -151,7 +193,7 @@ class Effects:
             after = await self._watched(effect.after(call), effect, "look") if effect.after else {}
         except Stopped:
             state = journal.FAILED if effect.repeatable else journal.DOUBTED
-            await self._note(effect, attempt, state, {"why": "stopped"}, "effect.stopped", "failed")
+            await self._note(effect, attempt, state, {"why": STOPPED}, "effect.stopped", "failed")
             raise
         except Doubtful as error:
             reason = self._clean(str(error))

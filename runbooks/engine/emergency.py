@@ -28,8 +28,8 @@ def unlock(
     run_changes.redraw(connection, lock.run, 2)
     run_changes.wake_held_up(connection, WaitingOn.LOCK, now, enqueue)
     text = (
-        f"{target} is free. Run {lock.run[-8:]} held it since {lock.since:%Y-%m-%d %H:%M} UTC, and goes on "
-        "without it."
+        f"{target} is free. Run {lock.run[-8:]} held it since {lock.since:%Y-%m-%d %H:%M} UTC; what it has "
+        "under way goes on, and when it wakes the next time it waits for the lock again."
     )
     return Decided(outcome=Verdict.CLOSED, text=text, run=lock.run)
 

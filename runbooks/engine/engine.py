@@ -15,8 +15,9 @@ from runbooks.engine.decisions import decide
 from runbooks.engine.events import of_run
 from runbooks.engine.hold import Database
 from runbooks.engine.sealing import Sealer
+from runbooks.engine.snapshots import Snapshots
 from runbooks.engine.undoing import Undoing
-from runbooks.engine.walk import new_row, nodes_of
+from runbooks.engine.walk import ROOM, all_nodes, new_row, nodes_of
 from runbooks.errors import Refused, UsageError
 from runbooks.ids import new_id
 from runbooks.nearest import nearest
@@ -39,7 +40,7 @@ from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
-from runbooks.spec.runbook import Runbook, TargetTypes, from_source
+from runbooks.spec.runbook import Kinds, Runbook
 from runbooks.steps import KINDS
 from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
@@ -64,18 +65,17 @@ class Engine:
         database: Database,
         runbooks: Mapping[str, Runbook],
         targets: Mapping[str, TargetBase],
-        target_types: TargetTypes,
         channels: Mapping[str, str],
         checks: CheckRunner,
         scrub: Scrubber,
         sealer: Sealer,
         now: Callable[[], datetime] = utc_now,
+        kinds: Kinds = KINDS,
     ) -> None:
         """`channels`: the ids of the channels by their names in maint.yaml."""
         self._database = database
         self._runbooks = runbooks
         self._targets = targets
-        self._target_types = target_types
         self._channels = channels
         self._checks = checks
         self._scrub = scrub
@@ -83,8 +83,8 @@ class Engine:
         self._now = now
         self._queue: Queue
         self._listeners: list[Callable[[], None]] = []
-        self._under_way: dict[str, Advance] = {}
-        self._parsed: dict[str, Runbook] = {}
+        self._under_way: dict[tuple[str, int], Advance] = {}
+        self._snapshots = Snapshots(kinds)
 
     def connect(self, queue: Queue) -> None:
         """Where runs are queued: a carrier, or one that only sends."""
@@ -96,7 +96,7 @@ class Engine:
 
     def under_way(self) -> tuple[str, ...]:
         """The runs that this process carries at this moment."""
-        return tuple(self._under_way)
+        return tuple(run for run, _ in self._under_way)
 
     async def advance(self, run: str, segment: int, executor: str, proven: Callable[[], Any]) -> None:
         """Carries a run on until it waits or ends."""
@@ -107,7 +107,7 @@ class Engine:
             channels=self._channels,
             scrub=self._scrub,
             sealer=self._sealer,
-            runbook_of=self._runbook_of,
+            runbook_of=self._snapshots.runbook,
             enqueue=self._queue.enqueue,
             executor=executor,
             proven=proven,
@@ -115,12 +115,12 @@ class Engine:
             changed=self._changed,
         )
         advance = Advance(shop, run, segment)
-        self._under_way[run] = advance
+        # By segment too: an old one that is delivered once more must not hide the one that is at work.
+        self._under_way[run, segment] = advance
         try:
             await advance()
         finally:
-            if self._under_way.get(run) is advance:
-                del self._under_way[run]
+            self._under_way.pop((run, segment), None)
             self._queue.nudge()
 
     def runbook(self, name: str) -> Runbook:
@@ -186,7 +186,11 @@ class Engine:
             started_at=None,
             ended_at=None,
         )
-        rows = [new_row(run.id, node, ordinal=number) for number, node in enumerate(nodes_of(found.steps))]
+        shown = {"params": plan.params}
+        rows = [
+            new_row(run.id, node, ordinal=number * ROOM, values=shown)
+            for number, node in enumerate(all_nodes(nodes_of(found.steps), lambda _: None))
+        ]
         return await self._begin(run, rows, found, by, {"params": plan.params, "plan": plan.digest})
 
     async def _begin(
@@ -308,18 +312,22 @@ class Engine:
             outcome = Outcome.ACCEPTED if stopped else Outcome.LATE
             audit.append(connection, of_run(by, f"run.{how}", row, outcome, self._now(), {"reason": reason}))
             if not stopped:
-                why = f"It is {row.state} already" if row.over else "It was asked to stop already"
+                why = (
+                    "It goes back already" if row.phase == Phase.ROLLBACK else "It was asked to stop already"
+                )
+                if row.over:
+                    why = f"It is {row.state} already"
                 return Decided(outcome=Verdict.LATE, text=f"{why}: nothing was changed.", run=run)
-            if row.started_at is None:
-                run_changes.end_unstarted(connection, run, f"{by.name}: {reason}", self._now())
-            else:
+            if not run_changes.end_unstarted(connection, run, f"{by.name}: {reason}", self._now()):
                 self._wake(connection, run)
             run_changes.redraw(connection, run, 3)
             return Decided(outcome=Verdict.CLOSED, text="It was asked to stop.", run=run)
 
         decided = await self._database.write(work)
-        if decided.outcome is Verdict.CLOSED and (advance := self._under_way.get(run)):
-            advance.stop()
+        if decided.outcome is Verdict.CLOSED:
+            for (other, _), advance in self._under_way.items():
+                if other == run:
+                    advance.stop()
         self._changed()
         self._queue.nudge()
         return decided
@@ -338,7 +346,7 @@ class Engine:
                 raise Refused(decided.text)
             return view.run
         path, source = await self._database.read(partial(run_records.source_of, digest=view.run.snapshot))
-        undoing = Undoing(self._database, self._targets, self._runbook_of(path, source), view)
+        undoing = Undoing(self._database, self._targets, await self._snapshots.runbook(path, source), view)
         undo, rows = await undoing.run(by, self._scrub(reason), self._now())
         return await self._begin(
             undo, rows, undoing.runbook, by, {"rollback_of": view.run.id, "reason": reason}
@@ -374,13 +382,12 @@ class Engine:
     def _wake(self, connection: Any, run: str) -> None:
         run_changes.wake(connection, run, self._now(), self._queue.enqueue, priority=3)
 
-    def _runbook_of(self, path: str, source: str) -> Runbook:
-        if source not in self._parsed:
-            if len(self._parsed) > 500:
-                self._parsed.clear()
-            self._parsed[source] = from_source(path, source, KINDS, self._target_types)
-        return self._parsed[source]
-
     def _changed(self) -> None:
         for listener in self._listeners:
             listener()
+
+
+def _why_late(run: RunRow) -> str:
+    if run.over:
+        return f"It is {run.state} already"
+    return "It goes back already" if run.phase == Phase.ROLLBACK else "It was asked to stop already"

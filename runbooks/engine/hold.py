@@ -60,11 +60,11 @@ class Hold:
 
     async def read(self, work: Callable[[Any], T]) -> T:
         """Reads, however long the database takes to answer again."""
-        return await self._patiently(lambda: self._database.read(work))
+        return await patiently(self.run, lambda: self._database.read(work))
 
     async def write_once(self, work: Callable[[Any], T]) -> T:
         """A transaction that itself sees to it that the run is still ours: one that lets go of it."""
-        return await self._patiently(lambda: self._database.write(work))
+        return await patiently(self.run, lambda: self._database.write(work))
 
     async def refresh(self) -> RunView:
         """Reads the run anew: what people said in the meantime is in it."""
@@ -98,7 +98,7 @@ class Hold:
             append_once(connection, *recorded)
             return result
 
-        result = await self._patiently(lambda: self._database.write(transaction))
+        result = await patiently(self.run, lambda: self._database.write(transaction))
         if step is not None and step[0] in self._rows:
             self._rows[step[0]] = replace(self._rows[step[0]], **step[1])
         self._changed()
@@ -129,11 +129,14 @@ class Hold:
             id=new_id(),
         )
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        while True:
-            try:
-                return await ask()
-            except RecordsError as error:
-                # A database that restarts must not fail a run: 9 of 97 did, before there was this rule.
-                log.warning("run.database", run=self.run, error=str(error))
-                await asyncio.sleep(PATIENCE)
+
+async def patiently(run: str, ask: Callable[[], Awaitable[T]]) -> T:
+    """What the database says, however long it takes to answer again. What is asked must be such that doing it
+    twice is the same: an answer may get lost."""
+    while True:
+        try:
+            return await ask()
+        except RecordsError as error:
+            # A database that restarts must not fail a run: 9 of 97 did, before there was this rule.
+            log.warning("run.database", run=run, error=str(error))
+            await asyncio.sleep(PATIENCE)

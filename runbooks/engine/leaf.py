@@ -13,15 +13,16 @@ from runbooks.engine.effects import Paused
 from runbooks.engine.noting import finished, post_output
 from runbooks.engine.runners import runner_of
 from runbooks.engine.standing import Standing, Surroundings, open_with_card
-from runbooks.engine.walk import Node
+from runbooks.engine.walk import Node, Values
 from runbooks.errors import MaintError, StepError
 from runbooks.ids import new_id
-from runbooks.records.asks import Question
+from runbooks.records.asks import CLOSED, Question
 from runbooks.records.runs import AskKind, AskRow, Phase, StepRow, StepState, WaitingOn
 from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
 from runbooks.spec.values import bind
 from runbooks.steps.action import Action, Failed
+from runbooks.steps.gate import Gate
 from runbooks.steps.step import Step
 from runbooks.visible import shorten
 
@@ -37,7 +38,7 @@ class Leaves:
     def __init__(
         self,
         around: Surroundings,
-        values: Callable[[], Mapping[str, Any]],
+        values: Values,
         scrub: Scrubber,
         undoers: Mapping[str, Runner],
     ) -> None:
@@ -50,6 +51,7 @@ class Leaves:
 
     async def __call__(self, node: Node) -> Waiting | Undo | None:
         """None when the step is done and the run goes on."""
+        self._around.effects.check_stop()
         row = self._row(node)
         if row.state in (StepState.FAILED, StepState.IN_DOUBT, StepState.CANCELLED):
             answered = await self._answered(node, row)
@@ -58,7 +60,7 @@ class Leaves:
             row = self._row(node)
         at = Standing(self._around, node.step, node.path)
         try:
-            model = bind(node.step, {**self._values(), **node.values})
+            model = bind(node.step, {**self._values(node.path), **node.values})
             if row.state != StepState.RUNNING and not _begins_itself(model, node, self._undoers):
                 await self._begin(node)
             outcome: Outcome = await self._run(at, node, model)
@@ -86,7 +88,9 @@ class Leaves:
             await self._finish(node, outcome)
             return None
         if isinstance(outcome, Undo):
-            await self._note_failure(node, StepState.FAILED, outcome.reason)
+            if self._row(node).phase == Phase.ROLLBACK:  # there is no way back from the way back
+                return await self._fail(node, StepState.FAILED, outcome.reason)
+            await self._note_failure(node, StepState.FAILED, outcome.reason, asks=False)
             return outcome
         await self._wait(node, outcome)
         return outcome
@@ -134,7 +138,8 @@ class Leaves:
         tries = int(row.data.get("tries", 1))
         if step.retry and state is StepState.FAILED and tries < step.retry.attempts:
             return await self._again(node, reason, tries + 1, step.retry.wait)
-        if row.phase == Phase.FORWARD and step.on_failure == "continue" and state is StepState.FAILED:
+        goes_on = step.on_failure == "continue" and step.model is not Gate
+        if row.phase == Phase.FORWARD and goes_on and state is StepState.FAILED:
             values = {
                 "state": StepState.WARNING,
                 "error": reason,
@@ -144,8 +149,9 @@ class Leaves:
             event = self._hold.event("step.failed", node.path, "failed", reason=reason, goes_on=True)
             await self._hold.write(lambda _: None, step=(node.path, values), events=[event], priority=3)
             return None
-        await self._note_failure(node, state, reason)
-        if row.phase == Phase.FORWARD and step.on_failure == "rollback" and state is StepState.FAILED:
+        goes_back = row.phase == Phase.FORWARD and step.on_failure == "rollback" and state is StepState.FAILED
+        await self._note_failure(node, state, reason, asks=not goes_back)
+        if goes_back:
             return Undo(reason=f"{row.title}: {reason}")
         return Waiting(on=WaitingOn.QUESTION)
 
@@ -164,9 +170,15 @@ class Leaves:
         return Waiting(on=WaitingOn.TIME, until=until, progress=progress)
 
     async def _note_failure(
-        self, node: Node, state: StepState, reason: str, *, refused: NotApproved | None = None
+        self,
+        node: Node,
+        state: StepState,
+        reason: str,
+        *,
+        refused: NotApproved | None = None,
+        asks: bool = True,
     ) -> None:
-        """Writes down that the step failed, and asks, in one transaction."""
+        """Writes down that the step failed, and asks, in one transaction; who does not ask goes back."""
         row = self._row(node)
         in_doubt = state is StepState.IN_DOUBT
         kind = AskKind.IN_DOUBT if in_doubt else AskKind.FAILED
@@ -184,8 +196,6 @@ class Leaves:
             spec={"reason": reason, "attempt": row.attempt},
             round=newest.round + 1 if newest else 1,
         )
-        goes_back = node.step.on_failure == "rollback" and row.phase == Phase.FORWARD
-        asks = in_doubt or refused is not None or not goes_back
         values = {"state": state, "error": reason, "progress": "", "ended_at": self._hold.now()}
         action = "step.in_doubt" if in_doubt else "step.failed"
         event = self._hold.event(action, node.path, "failed", reason=reason, attempt=row.attempt)
@@ -200,6 +210,8 @@ class Leaves:
 
     def _choices(self, node: Node, row: StepRow, in_doubt: bool) -> tuple[str, ...]:
         back = row.phase == Phase.ROLLBACK
+        if node.step.model is Gate:  # not even a fault of ours leads past people
+            return ("retry", *(() if back else ("rollback",)), "abandon")
         skip = ("done",) if in_doubt else ("skip",) if node.step.skippable or back else ()
         return ("retry", *skip, *(() if back else ("rollback",)), "abandon")
 
@@ -207,7 +219,10 @@ class Leaves:
         """What people said to a failure: None to try it again, the row when it counts as done."""
         kind = AskKind.IN_DOUBT if row.state == StepState.IN_DOUBT else AskKind.FAILED
         ask = self._hold.view.ask(node.path, kind)
-        if ask is None or ask.state == "open":
+        if row.phase == Phase.FORWARD and (ask is None or ask.spec.get("attempt") != row.attempt):
+            # Nobody was asked: a process died when it had noted the failure, and was about to go back.
+            return Undo(reason=f"{row.title}: {row.error}")
+        if ask is None or ask.state != CLOSED:
             return Waiting(on=WaitingOn.QUESTION)
         said = f"{ask.answered_name}: {ask.reason}" if ask.reason else ask.answered_name
         if ask.answer == "rollback":

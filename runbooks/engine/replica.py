@@ -20,6 +20,12 @@ from runbooks.records.runs import WaitingOn
 log = structlog.get_logger()
 
 
+#: Seconds that a run may be in the queue before it is queued anew; one that is in it twice is carried once.
+STRANDED = 60.0
+#: Seconds between two looks for what an outage made this process lose.
+RECLAIM = 60.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rhythm:
     """Seconds: how long a lease is, between two proofs of life, between two looks at what is due, and
@@ -27,7 +33,7 @@ class Rhythm:
 
     lease: float = 5.0
     beat: float = 1.5
-    sweep: float = 0.5
+    sweep: float = 1.0
     reap: float = 1.0
 
 
@@ -39,19 +45,24 @@ class Replica:
         database: Database,
         rhythm: Rhythm,
         enqueue: run_changes.Enqueue,
+        holders: Callable[[], Awaitable[tuple[str, ...]]],
         resume: Callable[[tuple[str, ...]], Awaitable[int]],
+        reclaim: Callable[[], Awaitable[int]],
         nudge: Callable[[], None],
         under_way: Callable[[], tuple[str, ...]],
         now: Callable[[], datetime],
         version: str,
         id_: str,
     ) -> None:
-        """`id_` is unique for each boot of each process."""
+        """`holders`: the executors that have segments under way; `resume` puts those of dead ones back on the
+        queue. `id_` is unique for each boot of each process."""
         self.id = id_
         self._database = database
         self._rhythm = rhythm
         self._enqueue = enqueue
+        self._holders = holders
         self._resume = resume
+        self._reclaim = reclaim
         self._nudge = nudge
         self._under_way = under_way
         self._now = now
@@ -59,6 +70,7 @@ class Replica:
         self._proven_until = 0.0
         self._proof = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._seen: dict[tuple[str, int], float] = {}
 
     async def start(self) -> None:
         """From now on the others count on it. Raises RecordsError."""
@@ -69,6 +81,7 @@ class Replica:
             asyncio.create_task(self._every(self._rhythm.beat, self._beat), name="replica-beat"),
             asyncio.create_task(self._every(self._rhythm.sweep, self._sweep), name="replica-sweep"),
             asyncio.create_task(self._every(self._rhythm.reap, self._reap), name="replica-reap"),
+            asyncio.create_task(self._every(RECLAIM, self._take_back), name="replica-reclaim"),
         ]
 
     async def stop(self) -> None:
@@ -114,8 +127,9 @@ class Replica:
         # The others have given this one up, and have its runs: it begins anew, with none. What is still
         # under way here is fenced off.
         log.warning("replica.lost", replica=self.id)
-        await self._enrol()
-        self._proved(began)
+        # Not while its old row stands: whoever buries that takes over what was under way here.
+        if await self._enrol():
+            self._proved(began)
 
     async def _sweep(self) -> None:
         """Wakes the runs whose time has come."""
@@ -132,25 +146,63 @@ class Replica:
 
     async def _reap(self) -> None:
         """Takes over what the dead left, and what this one lost sight of."""
-        dead = await self._database.write(replicas.bury)
+        orphans = partial(run_changes.orphans, mine=self.id, under_way=self._under_way())
+        # One look for everything: most of the time there is nothing to do.
+        died, lost, held_up, stranded = await self._database.read(
+            lambda connection: (
+                replicas.any_dead(connection),
+                orphans(connection),
+                run_changes.held_up(connection, WaitingOn.LOCK),
+                run_changes.stranded(connection),
+            )
+        )
+        dead = await self._database.write(replicas.bury) if died else ()
         if dead:
             log.warning("replica.died", replicas=dead)
-        mine = self._under_way()
-        lost = await self._database.read(partial(run_changes.orphans, mine=self.id, under_way=mine))
-        for run, executor in lost:
+            lost = await self._database.read(orphans)
+        for run, executor, fence in lost:
             if executor == self.id and run in self._under_way():
                 continue
             await self._database.write(
-                partial(run_changes.take_from, run=run, executor=executor, enqueue=self._enqueue)
+                partial(run_changes.take_from, run=run, executor=executor, fence=fence, enqueue=self._enqueue)
             )
-        if dead:
-            await self._resume(dead)
-        if await self._database.read(partial(run_changes.held_up, why=WaitingOn.LOCK)):
+        strays = await self._take_strays()
+        if held_up:
             await self._database.write(
                 partial(run_changes.wake_held_up, why=WaitingOn.LOCK, now=self._now(), enqueue=self._enqueue)
             )
-        if dead or lost:
+        await self._queue_stranded(stranded)
+        if strays or lost:
             self._nudge()
+
+    async def _take_back(self) -> None:
+        """Takes back what an outage of the database made the queue lose here."""
+        await self._reclaim()
+
+    async def _queue_stranded(self, found: tuple[tuple[str, int], ...]) -> None:
+        """Queues anew what the queue has lost: nobody took it for longer and longer."""
+        now = time.monotonic()
+        self._seen = {each: self._seen.get(each, now) for each in found}
+        for (run, segment), since in self._seen.items():
+            if now - since > STRANDED:
+                log.warning("run.stranded", run=run)
+                await self._database.write(
+                    partial(run_changes.queue_again, run=run, segment=segment, enqueue=self._enqueue)
+                )
+
+    async def _take_strays(self) -> int:
+        """Puts back on the queue what replicas that are gone had under way there; how many segments.
+
+        Not only of those buried right now: who buried others may have died before it came to this, and who
+        left may have found no database to hand over to.
+        """
+        holders = await self._holders()
+        if not holders:
+            return 0
+        # Read after that: a replica that has something under way was among the living before.
+        alive = await self._database.read(replicas.enrolled)
+        gone = tuple(sorted(set(holders) - set(alive)))
+        return await self._resume(gone) if gone else 0
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:

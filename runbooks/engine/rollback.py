@@ -1,6 +1,6 @@
 """The way back: what undoes what was done, in reverse, from the states that were recorded before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ from runbooks.engine.at import Finished, Outcome
 from runbooks.engine.leaf import Runner
 from runbooks.engine.runners import UNDOERS
 from runbooks.engine.standing import Standing
-from runbooks.engine.walk import Node, all_nodes, new_row, nodes_of
+from runbooks.engine.walk import ROOM, Node, all_nodes, new_row, nodes_of
 from runbooks.errors import StepError
 from runbooks.records.runs import EffectRow, Phase, StepRow, StepState
 from runbooks.spec.runbook import Runbook
@@ -57,6 +57,11 @@ def way_back(runbook: Runbook, rows: Mapping[str, StepRow], journal: Sequence[Ef
     return (*own[:gates], *inverses, *own[gates:])
 
 
+def leads_back(way: Sequence[Back], rows: Iterable[StepRow]) -> bool:
+    """Whether there is something to undo: a step that was begun, or what the runbook's own list does then."""
+    return any(back.undoes for back in way) or (bool(way) and any(row.started_at for row in rows))
+
+
 def _inverse(node: Node, begun: set[str]) -> list[Back]:
     path = PREFIX + node.path
     if node.step.rollback is not None:
@@ -78,11 +83,13 @@ def _inverse(node: Node, begun: set[str]) -> list[Back]:
     return []
 
 
-def rows_back(run: str, way: Sequence[Back], first: int) -> tuple[StepRow, ...]:
-    """Rows for them, numbered from `first`."""
+def rows_back(run: str, way: Sequence[Back], after: Iterable[StepRow]) -> tuple[StepRow, ...]:
+    """Rows for them, numbered after those that there are."""
+    first = max((row.ordinal for row in after), default=0) + ROOM
+    nodes = all_nodes([back.node for back in way], lambda _: None)
     return tuple(
-        new_row(run, back.node, ordinal=ordinal, phase=Phase.ROLLBACK)
-        for ordinal, back in enumerate(way, first)
+        new_row(run, node, ordinal=first + number * ROOM, phase=Phase.ROLLBACK)
+        for number, node in enumerate(nodes)
     )
 
 

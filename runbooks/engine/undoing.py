@@ -8,7 +8,7 @@ from typing import Any
 
 from runbooks.engine.acting import ACT, target_of
 from runbooks.engine.hold import Database
-from runbooks.engine.rollback import Back, rows_back, way_back
+from runbooks.engine.rollback import Back, leads_back, rows_back, way_back
 from runbooks.engine.runners import CHANGED_SINCE
 from runbooks.errors import Refused, StepError
 from runbooks.ids import new_id
@@ -100,7 +100,7 @@ class Undoing:
             raise Refused(f"{old.id[-8:]} was rolled back already: there is nothing to undo.")
         journal = await self._database.read(partial(runs.effect_rows, run=old.id))
         way = way_back(self.runbook, {row.path: row for row in view.steps}, journal)
-        if not any(back.undoes for back in way):
+        if not leads_back(way, view.steps):
             raise Refused(f"{old.id[-8:]} did nothing that can be undone.")
         later = await self._database.read(partial(run_changes.later_on_locks, run=old))
         changed = [f"{other.runbook} ({other.id[-8:]}) ran since" for other in later]
@@ -136,5 +136,5 @@ class Undoing:
             ended_at=None,
         )
         before = [replace(row, run=run.id) for row in view.steps if row.phase == Phase.FORWARD]
-        back = rows_back(run.id, way, first=max((row.ordinal for row in before), default=-1) + 1)
+        back = rows_back(run.id, way, before)
         return run, [*before, *back]

@@ -11,10 +11,12 @@ from runbooks.engine.at import Undo, Waiting
 from runbooks.engine.hold import Hold
 from runbooks.records.runs import PASSED, Phase, StepRow, StepState, WaitingOn
 from runbooks.spec.runbook import RunbookStep
-from runbooks.spec.values import holds, items
+from runbooks.spec.values import fill_known, holds, items
 
 #: Which wait a card names first, when several steps wait at the same time.
 _LOUDEST = (WaitingOn.QUESTION, WaitingOn.GATE, WaitingOn.MANUAL, WaitingOn.SOAK, WaitingOn.TIME)
+#: Between the ordinals of two steps of a file: the items of a list, and the steps of each, have room there.
+ROOM = 10_000
 _INDEX = re.compile(r"\[(\d+)\]$")
 
 
@@ -27,6 +29,8 @@ class Node:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+#: What the references of the step at that path may name, at this moment.
+Values = Callable[[str], Mapping[str, Any]]
 #: Carries one step on: None when it is done and the run goes on.
 Leaf = Callable[[Node], Awaitable[Waiting | Undo | None]]
 
@@ -34,8 +38,8 @@ Leaf = Callable[[Node], Awaitable[Waiting | Undo | None]]
 class Walk:
     """Goes through the steps of one phase of a run."""
 
-    def __init__(self, hold: Hold, values: Callable[[], Mapping[str, Any]], leaf: Leaf) -> None:
-        """`values` are the run's at this moment, `leaf` carries out a step that has none inside."""
+    def __init__(self, hold: Hold, values: Values, leaf: Leaf) -> None:
+        """`leaf` carries out a step that has none inside."""
         self._hold = hold
         self._values = values
         self._leaf = leaf
@@ -50,15 +54,14 @@ class Walk:
 
     async def _node(self, node: Node) -> Waiting | Undo | None:
         row = self._hold.row(node.path)
-        if row is not None and row.state in PASSED:
+        assert row is not None
+        if row.state in PASSED:
             return None
-        if row is None:
-            row = new_row(self._hold.run, node, ordinal=self._next_ordinal())
-            await self._hold.add_steps((row,))
         if row.state == StepState.PENDING and node.step.when:
-            fits, why = holds(node.step.when, {**self._values(), **node.values})
+            fits, why = holds(node.step.when, {**self._values(node.path), **node.values})
             if not fits:
-                await self._pass(node.path, StepState.SKIPPED, why)
+                for skipped in reversed(all_nodes([node], self._hold.row)):
+                    await self._pass(skipped.path, StepState.SKIPPED, why)
                 return None
         if node.step.for_each is not None:
             return await self._group(node, row, await self._items(node, row))
@@ -70,10 +73,29 @@ class Walk:
         found = row.data.get("items")
         if found is None:
             # Once and for all: an endpoint or a step that says something else later changes no run.
-            found = items(node.step, {**self._values(), **node.values})
+            found = items(node.step, {**self._values(node.path), **node.values})
             data = {**row.data, "items": list(found)}
             await self._hold.write(lambda _: None, step=(node.path, {"data": data}))
-        return each(node, found)
+        children = each(node, found)
+        await self._add_rows(node, row, children)
+        return children
+
+    async def _add_rows(self, node: Node, row: StepRow, children: Sequence[Node]) -> None:
+        """The rows of a list's items, in their order, between the list's own and that of the next step."""
+        everything = all_nodes(children, self._hold.row)
+        missing = tuple(
+            new_row(
+                self._hold.run,
+                child,
+                ordinal=row.ordinal + number,
+                phase=Phase(row.phase),
+                values={**self._values(child.path), **node.values},
+            )
+            for number, child in enumerate(everything, 1)
+            if self._hold.row(child.path) is None
+        )
+        if missing:
+            await self._hold.add_steps(missing)
 
     async def _group(self, node: Node, row: StepRow, children: Sequence[Node]) -> Waiting | Undo | None:
         if row.state == StepState.PENDING:
@@ -118,9 +140,6 @@ class Walk:
         action = "step.skipped" if state is StepState.SKIPPED else "step.finished"
         event = self._hold.event(action, path, "ok", summary=summary)
         await self._hold.write(lambda _: None, step=(path, ended), events=[event])
-
-    def _next_ordinal(self) -> int:
-        return max((row.ordinal for row in self._hold.rows()), default=-1) + 1
 
 
 def together(outcomes: Sequence[Waiting | Undo | None]) -> Waiting | Undo | None:
@@ -174,10 +193,18 @@ def all_nodes(nodes: Sequence[Node], row: Callable[[str], StepRow | None]) -> li
     return found
 
 
-def new_row(run: str, node: Node, *, ordinal: int, phase: Phase = Phase.FORWARD) -> StepRow:
-    """A step that has not begun."""
-    index = _INDEX.search(node.path)
-    title = node.step.title if index is None else f"{node.step.title} · {node.values.get('item')}"
+def new_row(
+    run: str,
+    node: Node,
+    *,
+    ordinal: int,
+    phase: Phase = Phase.FORWARD,
+    values: Mapping[str, Any] | None = None,
+) -> StepRow:
+    """A step that has not begun. `values`: what its title may name."""
+    title = fill_known(node.step.title, {**(values or {}), **node.values})
+    if _INDEX.search(node.path) and title == node.step.title:
+        title = f"{title} · {node.values.get('item')}"
     return StepRow(
         run=run,
         path=node.path,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, insert, select, update
+from sqlalchemy import Connection, Integer, Row, Subquery, bindparam, case, insert, select, update
 
 from runbooks.ids import new_id
 from runbooks.records import budgets
@@ -26,6 +26,24 @@ UNKNOWN = -1
 INTERVAL = 1.5
 #: Seconds that a replica has for drawing a card, before another may.
 CLAIM = 60.0
+
+_VERSION, _PRIORITY = bindparam("to_version", type_=Integer), bindparam("to_priority", type_=Integer)
+#: The cards that change with their run: not those of gates that have said their last.
+_FOLLOWS = (cards.c.kind == RUN) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None))
+# Made once: to make such a statement anew takes longer than to execute it, and every step does.
+_WANT = (
+    update(cards)
+    .where(
+        cards.c.correlation == bindparam("of_run"),
+        _FOLLOWS,
+        cards.c.drawn < _VERSION,
+    )
+    .values(
+        wanted=case((cards.c.wanted < _VERSION, _VERSION), else_=cards.c.wanted),
+        priority=case((cards.c.priority < _PRIORITY, _PRIORITY), else_=cards.c.priority),
+        finished_at=None,
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,17 +116,24 @@ def unfinished(connection: Connection, before: datetime) -> tuple[Card, ...]:
 
 
 def want(connection: Connection, run: str, version: int, priority: int) -> None:
-    """All cards of the run should show that version, within the caller's transaction.
+    """The cards of the run should show that version, within the caller's transaction; but not those of gates
+    that have said their last.
 
     `priority`: 3 an approval, a question, a failure; 2 the end of the run; 1 a step; 0 a tick of the time.
     """
+    connection.execute(_WANT, {"of_run": run, "to_version": version, "to_priority": priority})
+
+
+def want_all(connection: Connection, versions: Subquery, priority: int) -> None:
+    """As `want`, for every run of a query that gives each `id` with its `version`."""
+    version = select(versions.c.version).where(versions.c.id == cards.c.correlation).scalar_subquery()
     raised = {
-        "wanted": case((cards.c.wanted < version, version), else_=cards.c.wanted),
+        "wanted": version,
         "priority": case((cards.c.priority < priority, priority), else_=cards.c.priority),
         "finished_at": None,
     }
-    mine = (cards.c.correlation == run) & cards.c.kind.in_(DRAWN)
-    connection.execute(update(cards).where(mine, cards.c.drawn < version).values(raised))
+    theirs = cards.c.correlation.in_(select(versions.c.id))
+    connection.execute(update(cards).where(theirs, _FOLLOWS, cards.c.wanted < version).values(raised))
 
 
 def claim(
@@ -186,7 +211,14 @@ def release(connection: Connection, claim: Claim, until: datetime | None = None)
 def give_up(connection: Connection, claim: Claim, now: datetime) -> None:
     """The card cannot stand where it should: it is left until the run changes again."""
     mine = (cards.c.id == claim.card.id) & (cards.c.claimed_until == claim.until)
-    values = {"claimed_until": None, "drawn": cards.c.wanted, "finished_at": now, "priority": 0}
+    known = claim.card.wanted  # what came meanwhile is a change of its own
+    unchanged = cards.c.wanted <= known
+    values = {
+        "claimed_until": None,
+        "drawn": known,
+        "finished_at": case((unchanged, now), else_=None),
+        "priority": case((unchanged, 0), else_=cards.c.priority),
+    }
     connection.execute(update(cards).where(mine).values(values))
 
 

@@ -7,13 +7,26 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Executable, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.records.run_tables import effects
 from runbooks.records.runs import EffectRow, as_row
 
 STARTED, FINISHED, FAILED, DOUBTED = "started", "finished", "failed", "doubted"
+
+# Made once: to make such a statement anew takes longer than to execute it.
+_START: dict[str, Executable] = {
+    "postgresql": postgresql.insert(effects).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(effects).on_conflict_do_nothing(),
+}
+_COMPLETE = update(effects).where(
+    effects.c.run == bindparam("of_run"),
+    effects.c.path == bindparam("at_path"),
+    effects.c.name == bindparam("named"),
+    effects.c.attempt == bindparam("tried"),
+    effects.c.state == STARTED,
+)
 
 
 def last(connection: Connection, run: str, path: str, name: str) -> EffectRow | None:
@@ -30,6 +43,7 @@ def start(
     path: str,
     name: str,
     attempt: int,
+    step_attempt: int,
     repeatable: bool,
     executor: str,
     fence: int,
@@ -37,12 +51,12 @@ def start(
     now: datetime,
 ) -> None:
     """Notes that the effect is about to happen. The key is that of the effect, not of the attempt."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {
         "run": run,
         "path": path,
         "name": name,
         "attempt": attempt,
+        "step_attempt": step_attempt,
         "key": f"{run}/{path}/{name}",
         "repeatable": repeatable,
         "state": STARTED,
@@ -52,7 +66,7 @@ def start(
         "result": {},
         "started_at": now,
     }
-    connection.execute(dialect.insert(effects).values(row).on_conflict_do_nothing())
+    connection.execute(_START[connection.dialect.name], row)
 
 
 def complete(
@@ -66,14 +80,5 @@ def complete(
     now: datetime,
 ) -> None:
     """Notes how it ended."""
-    connection.execute(
-        update(effects)
-        .where(
-            effects.c.run == run,
-            effects.c.path == path,
-            effects.c.name == name,
-            effects.c.attempt == attempt,
-            effects.c.state == STARTED,
-        )
-        .values(state=state, result=result, ended_at=now)
-    )
+    which = {"of_run": run, "at_path": path, "named": name, "tried": attempt}
+    connection.execute(_COMPLETE, {**which, "state": state, "result": result, "ended_at": now})

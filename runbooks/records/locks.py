@@ -36,12 +36,12 @@ def acquire(connection: Connection, run: str, targets: Sequence[str], reason: st
 
 def _somebody_before(connection: Connection, run: str, targets: set[str]) -> bool:
     mine = select(runs.c.created_at).where(runs.c.id == run).scalar_subquery()
-    older = select(runs.c.locks).where(
-        runs.c.waiting_on == WaitingOn.LOCK,
-        runs.c.state.in_((RunState.QUEUED, RunState.WAITING)),
-        runs.c.id != run,
-        runs.c.created_at < mine,
+    # Whoever asked first and has not begun, or waits for a lock once more.
+    queues = (runs.c.state == RunState.QUEUED) | (
+        (runs.c.state == RunState.WAITING) & (runs.c.waiting_on == WaitingOn.LOCK)
     )
+    before = (runs.c.created_at < mine) | ((runs.c.created_at == mine) & (runs.c.id < run))
+    older = select(runs.c.locks).where(queues, before)
     return any(targets & set(wanted) for wanted in connection.scalars(older))
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, Table, delete, select
 
+from runbooks.records.run_tables import outbox
 from runbooks.records.schema import check_results, deliveries
 
 #: Rows that one transaction removes.
@@ -18,6 +19,13 @@ def prune_deliveries(connection: Connection, before: datetime) -> int:
 def prune_results(connection: Connection, before: datetime) -> int:
     """Removes one batch of check results that are older, with their measurements; how many there were."""
     return _prune(connection, check_results, check_results.c.id, before)
+
+
+def prune_outbox(connection: Connection, before: datetime) -> int:
+    """Removes one batch of messages that were posted longer ago; how many there were."""
+    old = select(outbox.c.id).where(outbox.c.sent_at < before).limit(BATCH)
+    statement = delete(outbox).where(outbox.c.id.in_(old.scalar_subquery()))
+    return len(connection.execute(statement.returning(outbox.c.id)).all())
 
 
 def _prune(connection: Connection, table: Table, key: Column[object], before: datetime) -> int:

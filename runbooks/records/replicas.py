@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.records.columns import UtcTime
@@ -45,19 +45,33 @@ def renew(connection: Connection, replica: str, lease: timedelta) -> bool:
     )
 
 
+def any_dead(connection: Connection) -> bool:
+    """Whether there is one to bury."""
+    return connection.execute(select(replicas.c.id).where(_dead(connection)).limit(1)).first() is not None
+
+
+def _dead(connection: Connection) -> ColumnElement[bool]:
+    return replicas.c.lease_until <= database_now(connection)
+
+
 def bury(connection: Connection) -> tuple[str, ...]:
     """Removes the replicas whose lease is over; which they were. Nothing while another replica does so."""
     if connection.dialect.name == "postgresql" and not connection.scalar(
         text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _REAPER}
     ):
         return ()
-    dead = delete(replicas).where(replicas.c.lease_until <= database_now(connection))
+    dead = delete(replicas).where(_dead(connection))
     return tuple(connection.scalars(dead.returning(replicas.c.id)))
 
 
 def leave(connection: Connection, replica: str) -> None:
     """The replica ends in good order."""
     connection.execute(delete(replicas).where(replicas.c.id == replica))
+
+
+def enrolled(connection: Connection) -> tuple[str, ...]:
+    """The replicas that have not been buried."""
+    return tuple(connection.scalars(select(replicas.c.id)))
 
 
 def alive(connection: Connection) -> tuple[str, ...]:

@@ -9,18 +9,45 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.records import cards, locks
 from runbooks.records.run_tables import replicas, run_snapshots, run_steps, runs
-from runbooks.records.runs import OVER, RunRow, RunState, RunView, StepRow, WaitingOn, as_row, run_row, view
+from runbooks.records.runs import (
+    OVER,
+    Phase,
+    RunRow,
+    RunState,
+    RunView,
+    StepRow,
+    WaitingOn,
+    as_row,
+    run_row,
+    view,
+)
 from runbooks.records.switches import paused_reason
 
 #: Puts a segment of a run into the queue, within the same transaction.
 Enqueue = Callable[[Connection, str, int], None]
 
 _RESTING = (RunState.QUEUED, RunState.WAITING, RunState.ASKING)
+
+# Made once: to make such a statement anew takes longer than to execute it, and every step does. What they
+# set besides comes with their parameters.
+_TOUCH = (
+    update(runs)
+    .where(
+        runs.c.id == bindparam("of_run"),
+        runs.c.fence == bindparam("held"),
+        runs.c.state == RunState.RUNNING,
+    )
+    .values(version=runs.c.version + 1)
+    .returning(runs.c.version)
+)
+_CHANGE_STEP = update(run_steps).where(
+    run_steps.c.run == bindparam("of_run"), run_steps.c.path == bindparam("at_path")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +123,7 @@ def _changed(run: str) -> Any:
 
 def touch(connection: Connection, run: str, fence: int, priority: int, **values: Any) -> bool:
     """The first statement of every write for a run; its cards are redrawn. False: it is somebody else's."""
-    mine = _changed(run).where(runs.c.fence == fence, runs.c.state == RunState.RUNNING).values(**values)
-    version = connection.execute(mine.returning(runs.c.version)).scalar()
+    version = connection.execute(_TOUCH, {**values, "of_run": run, "held": fence}).scalar()
     if version is None:
         return False
     cards.want(connection, run, version, priority)
@@ -114,7 +140,7 @@ def rest(
     priority: int,
 ) -> bool | None:
     """Puts the run down until somebody or the time wakes it. False when it was woken in the meantime, and
-    there is more to do at once; None when it is somebody else's."""
+    there is more to do at once, after `heed`; None when it is somebody else's."""
     mine = (runs.c.fence == fence, runs.c.state == RunState.RUNNING)
     values = {"state": state, "waiting_on": waiting_on, "wake_at": until, "executor": ""}
     quiet = _changed(run).where(*mine, runs.c.wake_at.is_(None)).values(**values)
@@ -122,8 +148,14 @@ def rest(
     if version is not None:
         cards.want(connection, run, version, priority)
         return True
-    woken = update(runs).where(runs.c.id == run, *mine).values(wake_at=None).returning(runs.c.id)
+    woken = select(runs.c.id).where(runs.c.id == run, *mine)
     return False if connection.execute(woken).first() else None
+
+
+def heed(connection: Connection, run: str, fence: int) -> None:
+    """What woke the run while it was carried is about to be looked at."""
+    mine = (runs.c.fence == fence, runs.c.state == RunState.RUNNING)
+    connection.execute(update(runs).where(runs.c.id == run, *mine).values(wake_at=None))
 
 
 def wake(connection: Connection, run: str, now: datetime, enqueue: Enqueue, *, priority: int = 1) -> bool:
@@ -137,6 +169,8 @@ def wake(connection: Connection, run: str, now: datetime, enqueue: Enqueue, *, p
         .values(
             segment=runs.c.segment + 1,
             state=case((runs.c.started_at.is_(None), RunState.QUEUED), else_=RunState.RUNNING),
+            # Not to be woken again before it is claimed: the segment that is in the queue would be void.
+            waiting_on="",
             wake_at=None,
             executor="",
         )
@@ -168,32 +202,34 @@ def end(connection: Connection, run: str, fence: int, state: RunState, note: str
 
 def due(connection: Connection, now: datetime, limit: int = 200) -> tuple[str, ...]:
     """The runs whose time has come, the longest due first; none while everything is stopped."""
-    if paused_reason(connection):
-        return ()
-    query = select(runs.c.id).where(runs.c.wake_at <= now, runs.c.state.in_(_RESTING))
-    return tuple(connection.scalars(query.order_by(runs.c.wake_at).limit(limit)))
+    # By what is due, of which there is little: SQLite would rather look through all runs of these states.
+    state = func.coalesce(runs.c.state, "")
+    query = select(runs.c.id).where(runs.c.wake_at <= now, state.in_(_RESTING))
+    found = tuple(connection.scalars(query.order_by(runs.c.wake_at).limit(limit)))
+    return () if found and paused_reason(connection) else found
 
 
-def held_up(connection: Connection, why: WaitingOn) -> tuple[str, ...]:
-    """The runs that wait for a lock, or for everything to go on, oldest first."""
-    query = select(runs.c.id).where(runs.c.waiting_on == why, runs.c.state.in_(_RESTING))
-    return tuple(connection.scalars(query.order_by(runs.c.created_at, runs.c.id)))
+def held_up(connection: Connection, why: WaitingOn) -> bool:
+    """Whether any run waits for a lock, or for everything to go on."""
+    return connection.execute(_held_up(why).limit(1)).first() is not None
 
 
 def wake_held_up(connection: Connection, why: WaitingOn, now: datetime, enqueue: Enqueue) -> None:
     """Lets those look again that wait for a lock, or for everything to go on: of each lock the first."""
+    waiting = connection.execute(_held_up(why).order_by(runs.c.created_at, runs.c.id)).all()
+    if not waiting:
+        return
+    holders = {lock.target: lock.run for lock in locks.held(connection)}
     spoken_for: set[str] = set()
-    for run in held_up(connection, why):
-        wanted = set(connection.execute(select(runs.c.locks).where(runs.c.id == run)).scalar_one())
-        if why == WaitingOn.LOCK and (wanted & spoken_for or _held_by_others(connection, wanted, run)):
-            spoken_for |= wanted
-            continue
-        spoken_for |= wanted
-        wake(connection, run, now, enqueue)
+    for run, wanted in waiting:
+        others = any(holders.get(target, run) != run for target in wanted)
+        if why != WaitingOn.LOCK or not (others or spoken_for & set(wanted)):
+            wake(connection, run, now, enqueue)
+        spoken_for |= set(wanted)
 
 
-def _held_by_others(connection: Connection, targets: set[str], run: str) -> bool:
-    return any(lock.target in targets and lock.run != run for lock in locks.held(connection))
+def _held_up(why: WaitingOn) -> Select[tuple[str, Any]]:
+    return select(runs.c.id, runs.c.locks).where(runs.c.waiting_on == why, runs.c.state.in_(_RESTING))
 
 
 def is_due(connection: Connection, run: str, now: datetime) -> bool:
@@ -202,25 +238,51 @@ def is_due(connection: Connection, run: str, now: datetime) -> bool:
     return connection.execute(query.with_for_update()).first() is not None
 
 
-def orphans(connection: Connection, mine: str, under_way: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """The runs, each with its executor, that are marked as running by a replica that is gone, or by this
-    one, which knows nothing of them. A run that waits in the queue has no executor: it is the queue's."""
+def orphans(connection: Connection, mine: str, under_way: Iterable[str]) -> tuple[tuple[str, str, int], ...]:
+    """The runs, each with its executor and its fence, that are marked as running by a replica that is gone,
+    or by this one, which knows nothing of them. A run that waits in the queue has no executor: it is the
+    queue's."""
     alive = select(replicas.c.id)
     lost = or_(
         runs.c.executor.not_in(alive),
         and_(runs.c.executor == mine, runs.c.id.not_in(tuple(under_way))),
     )
-    query = select(runs.c.id, runs.c.executor).where(
+    query = select(runs.c.id, runs.c.executor, runs.c.fence).where(
         runs.c.state == RunState.RUNNING, runs.c.executor != "", lost
     )
-    return tuple((row.id, row.executor) for row in connection.execute(query))
+    return tuple((row.id, row.executor, row.fence) for row in connection.execute(query))
 
 
-def take_from(connection: Connection, run: str, executor: str, enqueue: Enqueue) -> bool:
-    """Queues a run anew that its executor lost. False when somebody did so before."""
+def stranded(connection: Connection) -> tuple[tuple[str, int], ...]:
+    """The runs, each with its segment, that nobody has and that wait for nothing: they are in the queue, or
+    the queue lost them."""
+    # One that was woken still says what it waited for. Found by the state: what is over waits for nothing.
+    nothing = func.coalesce(runs.c.waiting_on, "") == WaitingOn.NOTHING
+    query = select(runs.c.id, runs.c.segment).where(
+        runs.c.state.in_((RunState.RUNNING, RunState.QUEUED)),
+        runs.c.executor == "",
+        or_(runs.c.state == RunState.RUNNING, nothing),
+    )
+    return tuple((row.id, row.segment) for row in connection.execute(query))
+
+
+def queue_again(connection: Connection, run: str, segment: int, enqueue: Enqueue) -> None:
+    """Queues a run anew that the queue lost; not if it moved in the meantime."""
+    statement = (
+        update(runs)
+        .where(runs.c.id == run, runs.c.segment == segment, runs.c.executor == "")
+        .values(segment=runs.c.segment + 1)
+    )
+    raised = connection.execute(statement.returning(runs.c.segment)).scalar()
+    if raised is not None:
+        enqueue(connection, run, raised)
+
+
+def take_from(connection: Connection, run: str, executor: str, fence: int, enqueue: Enqueue) -> bool:
+    """Queues a run anew that its executor lost. False when somebody did so before, or carries it again."""
     statement = (
         _changed(run)
-        .where(runs.c.state == RunState.RUNNING, runs.c.executor == executor)
+        .where(runs.c.state == RunState.RUNNING, runs.c.executor == executor, runs.c.fence == fence)
         .values(segment=runs.c.segment + 1, executor="")
     )
     segment = connection.execute(statement.returning(runs.c.segment)).scalar()
@@ -232,7 +294,9 @@ def take_from(connection: Connection, run: str, executor: str, enqueue: Enqueue)
 
 def stop(connection: Connection, run: str, how: str, reason: str) -> bool:
     """Asks a run to stop: `cancel` or `rollback`. False when it is over, or asked already."""
-    statement = _changed(run).where(runs.c.state.not_in(tuple(OVER)), runs.c.stopping == "")
+    statement = _changed(run).where(
+        runs.c.state.not_in(tuple(OVER)), runs.c.stopping == "", runs.c.phase == Phase.FORWARD
+    )
     return (
         connection.execute(statement.values(stopping=how, stop_reason=reason).returning(runs.c.id)).first()
         is not None
@@ -247,9 +311,7 @@ def stopping(connection: Connection, run: str) -> tuple[str, int]:
 
 def change_step(connection: Connection, run: str, path: str, **values: Any) -> None:
     """Changes a step's row, after `touch`."""
-    connection.execute(
-        update(run_steps).where(run_steps.c.run == run, run_steps.c.path == path).values(**values)
-    )
+    connection.execute(_CHANGE_STEP, {**values, "of_run": run, "at_path": path})
 
 
 def add_steps(connection: Connection, steps: Sequence[StepRow]) -> None:
@@ -269,16 +331,16 @@ def redraw(connection: Connection, run: str, priority: int) -> None:
 
 def redraw_open(connection: Connection) -> None:
     """The cards of all runs that are not over are out of date."""
-    for run in connection.scalars(select(runs.c.id).where(runs.c.state.not_in(tuple(OVER)))).all():
-        redraw(connection, run, 2)
+    still_open = runs.c.state.not_in(tuple(OVER))
+    connection.execute(update(runs).where(still_open).values(version=runs.c.version + 1))
+    cards.want_all(connection, select(runs.c.id, runs.c.version).where(still_open).subquery(), 2)
 
 
-def end_unstarted(connection: Connection, run: str, note: str, now: datetime) -> None:
-    """A run that never began is over."""
+def end_unstarted(connection: Connection, run: str, note: str, now: datetime) -> bool:
+    """A run that never began is over. False when it has begun in this very moment."""
     values = {"state": RunState.CANCELLED, "waiting_on": "", "wake_at": None, "ended_at": now}
-    connection.execute(
-        _changed(run).where(runs.c.started_at.is_(None)).values(**values, secrets={}, note=note)
-    )
+    statement = _changed(run).where(runs.c.started_at.is_(None)).values(**values, secrets={}, note=note)
+    return connection.execute(statement.returning(runs.c.id)).first() is not None
 
 
 def later_on_locks(connection: Connection, run: RunRow) -> tuple[RunRow, ...]:

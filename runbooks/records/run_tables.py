@@ -89,6 +89,7 @@ effects = Table(
     Column("path", Words(300), nullable=False),
     Column("name", Words(100), nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("step_attempt", Integer, nullable=False),  # of the step, when this was begun
     Column("key", Words(200), nullable=False),
     Column("repeatable", Boolean, nullable=False),
     Column("state", Words(20), nullable=False),  # started, finished, failed, doubted

@@ -149,13 +149,14 @@ class StepRow:
 
 @dataclass(frozen=True, kw_only=True)
 class EffectRow:
-    """One row of the journal."""
+    """One row of the journal. `step_attempt`: that of its step, which only people and `retry:` raise."""
 
     id: int
     run: str
     path: str
     name: str
     attempt: int
+    step_attempt: int
     key: str
     repeatable: bool
     state: str

@@ -9,6 +9,7 @@ from runbooks.records.person import Person
 from runbooks.records.run_tables import switches
 
 PAUSED = "paused"
+_PAUSE = select(switches.c.by_name, switches.c.reason).where(switches.c.name == PAUSED)
 
 
 def switch_on(connection: Connection, name: str, by: Person, reason: str, at: datetime) -> bool:
@@ -27,5 +28,5 @@ def switch_off(connection: Connection, name: str) -> bool:
 
 def paused_reason(connection: Connection) -> str:
     """Who stopped everything, and why; empty when nobody did."""
-    row = connection.execute(select(switches).where(switches.c.name == PAUSED)).first()
+    row = connection.execute(_PAUSE).first()
     return f"{row.by_name}: {row.reason}" if row else ""

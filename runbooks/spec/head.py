@@ -55,7 +55,9 @@ def _param_name(value: str) -> str:
 
 #: `version`, `new_version`: what people type before the `=`.
 ParamName = Annotated[
-    str, AfterValidator(_param_name), WithJsonSchema({"type": "string", "pattern": _PARAM_NAME.pattern})
+    str,
+    AfterValidator(_param_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_PARAM_NAME.pattern}$"}),
 ]
 
 

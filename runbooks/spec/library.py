@@ -45,7 +45,17 @@ def _load_folder(folder: Path, kinds: Kinds, targets: TargetTypes) -> tuple[dict
     return runbooks, faults
 
 
+def files_of_tests(folder: Path) -> list[Path]:
+    """The files of tests in a folder of runbooks. Blocks."""
+    return [path for path in _yaml_files(folder) if path.stem.endswith(".test")]
+
+
 def _files(folder: Path) -> list[Path]:
+    # A runbook's own tests stand beside it, and are read by whoever runs them.
+    return [path for path in _yaml_files(folder) if not path.stem.endswith(".test")]
+
+
+def _yaml_files(folder: Path) -> list[Path]:
     # Kubernetes mounts a folder's files as links into a hidden one: each would be found twice.
     return sorted(
         path

@@ -68,7 +68,9 @@ class Single(Spec):
     choices: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), strict=False)
     choices_from: ChoicesFrom | None = None
     of: Annotated[str, AfterValidator(_target_type)] | None = None
-    environment: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(default=(), strict=False)
+    environment: Annotated[
+        tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...])
+    ] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

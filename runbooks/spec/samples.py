@@ -30,6 +30,7 @@ _OF_TYPE = frozenset(
         "dict_type",
         "model_type",
         "model_attributes_type",
+        "extra_forbidden",
     }
 )
 _BRACES = "write }} after its name; braces that are meant as such are written \\{{"

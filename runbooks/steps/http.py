@@ -54,6 +54,7 @@ def _pattern(text: str) -> str:
 ExpectedStatus = (
     Annotated[int, Field(ge=100, le=599)] | Annotated[str, StringConstraints(pattern=r"^[1-5]xx$")]
 )
+OneOrMore = BeforeValidator(as_list, json_schema_input_type=ExpectedStatus | tuple[ExpectedStatus, ...])
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
@@ -88,7 +89,7 @@ class HttpProbe(Check[HttpTarget]):
 
     path: str | None = Field(default=None, pattern=r"^/([^/\s\\][^\s\\]*)?$", max_length=2000)
     method: Literal["GET", "HEAD"] = "GET"
-    expect_status: Annotated[tuple[ExpectedStatus, ...], BeforeValidator(as_list)] = Field(
+    expect_status: Annotated[tuple[ExpectedStatus, ...], OneOrMore] = Field(
         default=("2xx",), min_length=1, strict=False
     )
     body_contains: Text | None = None

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import httpx
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from runbooks.errors import StepError
 from runbooks.spec.model import Spec, parse_duration, show_duration
 from runbooks.steps.action import LONGEST_OUTPUT, Action, ActionTimeout, Call, Done, Doubtful, Failed, Risk
-from runbooks.steps.http import ExpectedStatus, as_list
+from runbooks.steps.http import ExpectedStatus, OneOrMore
 from runbooks.steps.printed import Kept
 from runbooks.steps.program import LONGEST_VALUE, OutputName, Word, as_number
 from runbooks.steps.step import Output, Value
@@ -106,7 +106,7 @@ class HttpRequest(Action[HttpTarget]):
     headers: Annotated[dict[HeaderName, Word], AfterValidator(_sendable)] = Field(default_factory=dict)
     body: Word | None = None
     json_body: Annotated[Any, AfterValidator(_as_json)] = Field(default=None, alias="json")
-    expect: Annotated[tuple[ExpectedStatus, ...], BeforeValidator(as_list)] = Field(
+    expect: Annotated[tuple[ExpectedStatus, ...], OneOrMore] = Field(
         default=("2xx",), min_length=1, strict=False
     )
     idempotency_header: HeaderName | None = None

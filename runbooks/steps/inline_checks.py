@@ -96,7 +96,8 @@ def _in_words(kind: str, error: ValidationError) -> str:
     )
 
 
-_SCHEMA = {
+#: What stands for a check in a JSON schema, until its kinds are known.
+CHECK_SCHEMA = {
     "type": "object",
     "description": "A check: its kind with its fields, and `as:`, the name that it is shown by",
     "minProperties": 1,
@@ -105,7 +106,7 @@ _SCHEMA = {
 _REFERENCE = r"^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)*\.(verify|checks)$"
 
 #: One check, of a kind that only reads.
-InlineCheck = Annotated[InstanceOf[NamedCheck], BeforeValidator(read_check), WithJsonSchema(_SCHEMA)]
+InlineCheck = Annotated[InstanceOf[NamedCheck], BeforeValidator(read_check), WithJsonSchema(CHECK_SCHEMA)]
 
 #: The checks of another step: `shift.verify` of a rollout, `watch.checks` of a soak.
 CheckReference = Annotated[str, StringConstraints(pattern=_REFERENCE)]
@@ -116,7 +117,7 @@ CheckList = Annotated[
     BeforeValidator(_read_list),
     Field(strict=False, max_length=50),
     WithJsonSchema(
-        {"type": "array", "items": {"anyOf": [_SCHEMA, {"type": "string", "pattern": _REFERENCE}]}}
+        {"type": "array", "items": {"anyOf": [CHECK_SCHEMA, {"type": "string", "pattern": _REFERENCE}]}}
     ),
 ]
 

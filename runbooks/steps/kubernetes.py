@@ -32,7 +32,9 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-EnvValue = Annotated[str, BeforeValidator(_text), Field(max_length=10_000)]
+EnvValue = Annotated[
+    str, BeforeValidator(_text, json_schema_input_type=str | int | float | bool), Field(max_length=10_000)
+]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_.-][A-Za-z0-9_.-]*$", max_length=253)]
 
 _REVISIONS = {

@@ -31,6 +31,9 @@ PATIENCE = 10
 #: How many looks in a row must find a rollout failed. Right after a bad one is rolled back, the controller
 #: has seen the change, but still shows the deadline of the one before.
 SURE = 4
+#: Seconds that a Deployment's deadline may be over before it counts here. Kubernetes has none for one that is
+#: only scaled; for the others the controller's own words come first.
+SLACK = 3.0
 
 
 async def open_target(target: KubernetesTarget, connections: Connections) -> "Namespace":
@@ -54,33 +57,39 @@ async def wait_for_rollout(
     namespace: "Namespace", name: str, seconds: float, tell: Callable[[str], None] = lambda _: None
 ) -> Object:
     """The Deployment once its rollout is complete. Raises StepError when it failed or took longer."""
-    told, failures, stuck = "", 0, 0
+    told, stuck = "", 0
+    clock = asyncio.get_running_loop().time
+    moved = clock()
     try:
         async with asyncio.timeout(seconds):
             while True:
-                try:
-                    deployment = await namespace.get("Deployment", name)
-                    failures = 0
-                except Away:
-                    failures += 1
-                    if failures > PATIENCE:
-                        raise
-                    await asyncio.sleep(LOOK_EVERY)
-                    continue
+                deployment = await _get_patiently(namespace, name)
                 now = progress(deployment)
                 stuck = stuck + 1 if now.failed else 0
                 if stuck >= SURE:
                     raise StepError(f"Deployment {name} was not rolled out: {now.text}")
                 if now.text != told and not now.failed:
-                    told = now.text
+                    told, moved = now.text, clock()
                     tell(f"{name}: {told}")
                 if now.done:
                     return deployment
+                deadline = deployment["spec"].get("progressDeadlineSeconds", 600)
+                if not now.failed and clock() - moved > deadline + SLACK:
+                    raise StepError(f"Deployment {name} makes no progress for {deadline} s: {told}")
                 await asyncio.sleep(LOOK_EVERY)
     except TimeoutError as error:
         raise StepError(
             f"Deployment {name} was not rolled out within {seconds:g} s: {told or 'nothing was seen'}"
         ) from error
+
+
+async def _get_patiently(namespace: "Namespace", name: str) -> Object:
+    for _ in range(PATIENCE):
+        try:
+            return await namespace.get("Deployment", name)
+        except Away:
+            await asyncio.sleep(LOOK_EVERY)
+    return await namespace.get("Deployment", name)
 
 
 async def recorded(namespace: "Namespace", name: str) -> dict[str, Any]:

@@ -45,7 +45,11 @@ def _no_nul(text: str) -> str:
 
 
 #: A text for a program. What a reference stands for may be a number; a parameter not given is empty.
-Word = Annotated[str, BeforeValidator(_as_text), AfterValidator(_no_nul)]
+Word = Annotated[
+    str,
+    BeforeValidator(_as_text, json_schema_input_type=str | int | float | bool | None),
+    AfterValidator(_no_nul),
+]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
 OutputName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 ExitCode = Annotated[int, Field(ge=0, le=255)]

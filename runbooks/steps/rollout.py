@@ -61,7 +61,10 @@ class Rollout(Step):
     soak: SoakTime | None = None
     every: Interval = parse_duration("1m")
     verify: CheckList = ()
-    compare: Annotated[tuple[Comparison, ...], BeforeValidator(_as_list)] = Field(default=(), strict=False)
+    compare: Annotated[
+        tuple[Comparison, ...],
+        BeforeValidator(_as_list, json_schema_input_type=Comparison | tuple[Comparison, ...]),
+    ] = Field(default=(), strict=False)
     failures: int = Field(default=1, ge=1, le=1000)
     inconclusive: SoakTime = parse_duration("30m")
     between: Between | None = None

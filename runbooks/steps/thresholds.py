@@ -59,4 +59,7 @@ def _short_form(value: Any) -> Any:
     return value
 
 
-Thresholds = Annotated[dict[str, Condition], BeforeValidator(_short_form)]
+Thresholds = Annotated[
+    dict[str, Condition],
+    BeforeValidator(_short_form, json_schema_input_type=Condition | dict[str, Condition]),
+]

@@ -102,8 +102,8 @@ def vote(person: str = "UKIM", name: str = "kim", **more: Any) -> VoteRow:
 def effect(**more: Any) -> EffectRow:
     """Something that was done."""
     row: dict[str, Any] = {
-        "id": 1, "run": RUN, "path": "shift", "name": "set", "attempt": 1, "key": "k", "repeatable": True,
-        "state": "finished", "executor": "e" * 26, "fence": 1, "before": {}, "result": {},
+        "id": 1, "run": RUN, "path": "shift", "name": "set", "attempt": 1, "step_attempt": 1, "key": "k",
+        "repeatable": True, "state": "finished", "executor": "e" * 26, "fence": 1, "before": {}, "result": {},
         "started_at": NOW - timedelta(minutes=9), "ended_at": NOW - timedelta(minutes=8),
     }  # fmt: skip
     return EffectRow(**{**row, **more})

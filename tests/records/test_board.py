@@ -302,3 +302,34 @@ def test_a_thread_waits_for_its_card(engine: Engine, runs: list[str]) -> None:
         outbox.put(connection, run, "output", {"name": "log", "text": "x"})
 
     assert letters(engine) is None
+
+
+def test_a_gate_that_is_decided_is_not_drawn_at_every_later_step(engine: Engine, runs: list[str]) -> None:
+    """Its card said its last; the run's own card goes on."""
+    with engine.begin() as connection:
+        gate = Card(kind="gate", correlation=runs[0], channel="C2", id="gate", ts="9.9", wanted=1)
+        cards.add(connection, gate)
+        first = cards.claim(connection, NOW, pay)
+        assert isinstance(first, Claim)
+        cards.drawn(connection, first, 1, now=NOW, done=True)
+        cards.want(connection, runs[0], 2, 1)
+        later = NOW + 10 * SECOND
+        again = [
+            found.card.id for _ in range(2) if isinstance(found := cards.claim(connection, later, pay), Claim)
+        ]
+
+    assert again == ["c0"]
+
+
+def test_a_card_that_was_given_up_is_tried_again_at_the_next_change(engine: Engine, runs: list[str]) -> None:
+    """Also when that change came while it was being given up."""
+    want(engine, runs[0], 1)
+    first = claimed(engine)
+    want(engine, runs[0], 2)
+    with engine.begin() as connection:
+        cards.give_up(connection, first, NOW)
+    again = claimed(engine, NOW + 2 * SECOND)
+    with engine.begin() as connection:
+        cards.give_up(connection, again, NOW)
+
+    assert claim(engine, NOW + 10 * SECOND) is None

@@ -1,7 +1,7 @@
 """docs/database.md says what is so."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,32 +12,42 @@ from sqlalchemy.exc import ProgrammingError
 
 from runbooks.errors import RecordsError
 from runbooks.records.cards import Card
+from runbooks.records.carriage import prepare_carriage
 from runbooks.records.database import open_database
 from runbooks.records.migrate import VERSION_TABLE, migrate
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
 from runbooks.records.schema import metadata
 from tests.records.conftest import make_event, make_result
+from tests.runs.conftest import house_of
+from tests.runs.test_running import THREE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
 
 
 @pytest.fixture
-async def least(postgres_url: str) -> AsyncIterator[Records]:
-    """A database whose tables belong to another role, served by one that has only the documented grants."""
+def least_url(postgres_url: str) -> Iterator[str]:
+    """A database whose tables belong to another role, for one that has only the documented grants."""
     owner = open_database(postgres_url)
     migrate(owner)
+    prepare_carriage(owner)
+    owner.dispose()
     role = "r" + re.sub(r".*/(t\w+)\?.*", r"\1", postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f"CREATE ROLE {role} LOGIN")
         (grants,) = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
         admin.execute(grants.replace("TO maint;", f"TO {role};"))
-    owner.dispose()
-    records = await Records.open(postgres_url.replace("//postgres:@", f"//{role}:@"))
-    yield records
-    await records.close()
+    yield postgres_url.replace("//postgres:@", f"//{role}:@")
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@pytest.fixture
+async def least(least_url: str) -> AsyncIterator[Records]:
+    """The records as that role has them."""
+    records = await Records.open(least_url)
+    yield records
+    await records.close()
 
 
 async def test_the_documented_grants_are_enough(least: Records) -> None:
@@ -54,7 +64,21 @@ async def test_the_documented_grants_are_enough(least: Records) -> None:
     await least.card_finished(card.id)
     assert await least.unfinished_cards(datetime.now(UTC)) == ()
     assert len(await least.events()) == 2
-    assert await least.prune(deliveries_days=-1, results_days=-1) == {"deliveries": 1, "check_results": 1}
+    assert await least.prune(deliveries_days=-1, results_days=-1) == {
+        "deliveries": 1,
+        "check_results": 1,
+        "outbox": 0,
+    }
+
+
+async def test_the_documented_grants_carry_a_run(least_url: str, tmp_path: Path) -> None:
+    """A process with that role starts a run, carries it and ends it, locks and journal included."""
+    async with house_of(least_url, tmp_path, {"three": THREE.replace("DIR", str(tmp_path))}) as house:
+        run = await house.start("three")
+        await house.over(run)
+
+        assert house.effects() == ["a", "b7", "c"]
+        assert await house.crew.tidy() == 0
 
 
 @pytest.mark.parametrize(

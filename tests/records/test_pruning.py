@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
-from runbooks.records import pruning
+from runbooks.records import outbox, pruning, run_tables
 from runbooks.records.measurements import keep
 from runbooks.records.records import Records
 from tests.records.conftest import NOON, make_event, make_result
@@ -25,13 +25,13 @@ async def test_old_rows_go_and_young_ones_stay(records: Records) -> None:
             table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar()
             for table in ("deliveries", "check_results", "measurements", "audit_events")
         }
-    assert removed == {"deliveries": 1, "check_results": 2}
+    assert removed == {"deliveries": 1, "check_results": 2, "outbox": 0}
     assert left == {"deliveries": 1, "check_results": 2, "measurements": 2, "audit_events": 1}
 
 
 async def test_nothing_old_is_nothing_removed(records: Records) -> None:
     """On an empty database there is nothing to do."""
-    assert await records.prune() == {"deliveries": 0, "check_results": 0}
+    assert await records.prune() == {"deliveries": 0, "check_results": 0, "outbox": 0}
 
 
 def test_one_transaction_removes_one_batch(engine: Engine) -> None:
@@ -45,3 +45,18 @@ def test_one_transaction_removes_one_batch(engine: Engine) -> None:
         second = pruning.prune_results(connection, cutoff)
 
     assert (first, oldest_left, second) == (pruning.BATCH, 5, 5)
+
+
+async def test_posted_messages_go_after_a_week_and_unposted_ones_stay(records: Records) -> None:
+    """A message that was posted long ago is removed; one that nobody has posted yet is not."""
+    old = datetime.now(UTC) - timedelta(days=8)
+
+    def put(connection: Connection) -> None:
+        posted = run_tables.outbox.c.id == outbox.put(connection, "r", "note", {"text": "posted"})
+        outbox.put(connection, "r", "note", {"text": "waits"})
+        connection.execute(run_tables.outbox.update().where(posted).values(sent_at=old, created_at=old))
+
+    await records.write(put)
+
+    assert (await records.prune())["outbox"] == 1
+    assert (await records.prune())["outbox"] == 0

@@ -147,7 +147,6 @@ async def house_of(
             database=records,
             runbooks=runbooks_of(texts, all_targets),
             targets=all_targets,
-            target_types={name: type(target) for name, target in all_targets.items()},
             channels={"sec": "C0SEC", "ops": "C0OPS"},
             checks=CheckRunner(all_targets, records, scrub, Limits(), now=clock),
             scrub=scrub,

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from runbooks.engine.decided import Verdict
+from runbooks.engine.runners import RUNNERS
 from runbooks.errors import Refused, UsageError
 from runbooks.records.runs import RunState
+from runbooks.steps.gate import Gate
 from tests.runs.conftest import OLGA, RITA, SAM
 
 Build = Callable[..., Any]
@@ -355,3 +357,22 @@ async def test_a_condition_that_does_not_hold_skips_the_step(build: Build, tmp_p
 
         assert view.step("only").state == "skipped"
         assert house.effects() == ["always"]
+
+
+async def test_nothing_leads_past_a_gate_that_is_broken(
+    build: Build, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault in the gate itself is neither continued past nor skipped: the run asks without Skip."""
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    careless = GATED.replace(
+        "- id: go\n", "- id: go\n        skippable: true\n        on_failure: continue\n"
+    )
+    monkeypatch.setitem(RUNNERS, Gate, broken)
+    async with build(texts(tmp_path, gated=careless)) as house:
+        view = await house.asking(await house.start("gated"))
+
+        assert view.open_asks[0].choices == ("retry", "rollback", "abandon")
+        assert house.effects() == []

@@ -170,7 +170,7 @@ async def test_signed_requests_that_nobody_asked_for_do_no_harm(
     async with by_http.serving():
         answer = await sandbox.request(body, headers(sandbox.signing_secret, body, content_type=kind))
 
-    assert answer.status in (200, 404)
+    assert answer.status in (200, 400, 404)
 
 
 async def test_a_good_request_is_taken(sandbox: Sandbox, by_http: Workplace) -> None:

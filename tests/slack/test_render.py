@@ -1,13 +1,33 @@
 """Block Kit that Slack takes, at any size and with any text."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.sandbox.validate import message_blocks
-from bot.slack.render import blocks, escape, fallback, listing_blocks
-from commands.reply import Listing, Note, Paragraph, Reply, Row, Rows, code, strong
+from bot.slack.render import blocks, escape, fallback, listing_blocks, mention
+from commands.reply import (
+    Alarm,
+    Button,
+    Buttons,
+    ButtonStyle,
+    Fields,
+    Line,
+    Lines,
+    Listing,
+    Mark,
+    Note,
+    Paragraph,
+    Reply,
+    Row,
+    Rows,
+    code,
+    link,
+    moment,
+    strong,
+)
 from runbooks.status import Status
 
 HOSTILE = "<!channel> <@U0ADMIN> <http://evil|ok> *bold* `code` ~no~ _so_ :fire: & \u202e\x00\x1b[31m"
@@ -97,3 +117,54 @@ def test_a_listing_is_set_letter_by_letter() -> None:
 
     assert texts(drawn) == ["a ```b\n  c"]
     assert "rich_text_preformatted" in types(drawn)
+
+
+def card(text: str, lines: int, buttons: int) -> Reply:
+    button = Button(
+        text=text, action="approve", value="run.ask", style=ButtonStyle.DANGER, confirm=text, command=text
+    )
+    return Reply(
+        title=text,
+        fallback=text,
+        elements=(
+            Alarm(text),
+            Fields(((text, text),) * 10),
+            Lines(tuple(Line(mark=mark, text=text, note=text, depth=2) for mark in Mark) * lines),
+            *(Buttons((button,)) for _ in range(buttons)),
+        ),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=4000), st.integers(0, 20), st.integers(0, 60))
+def test_any_card_with_buttons_is_one_that_slack_takes(text: str, lines: int, buttons: int) -> None:
+    """Whatever stands on the buttons and however many there are."""
+    assert_slack_takes(blocks(card(text, lines, buttons)))
+
+
+def test_what_can_be_pressed_is_there_however_long_the_rest_is() -> None:
+    """Lines give way to buttons and alarms."""
+    drawn = blocks(card("x" * 400, 40, 1))
+
+    assert "maint:approve" in str(drawn)
+    assert "red_circle" in str(drawn)
+    assert "more that did not fit" in texts(drawn)[-1]
+
+
+def test_moments_and_links_are_slacks_own() -> None:
+    """A moment is drawn in the reader's time, with its UTC time where that is not possible."""
+    at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    parts = (moment(at), moment(at, ago=True), link("run", "https://x.slack.com/1"), link("none", ""))
+    reply = Reply(title="t", fallback="t", elements=(Paragraph(parts),))
+    (section,) = blocks(reply)[1]["elements"]
+
+    assert [part["type"] for part in section["elements"]] == ["date", "date", "link", "text"]
+    assert section["elements"][0]["fallback"] == "2026-11-21 12:00 UTC"
+    assert_slack_takes(blocks(reply))
+
+
+def test_a_mention_calls_those_who_are_known_and_names_the_others() -> None:
+    """A role without anybody in Slack is text."""
+    assert {"user", "usergroup"} <= types([mention(["U1", "S1"], "x")])
+    assert texts([mention([], "<!channel>")]) == ["<!channel>"]
+    assert_slack_takes([mention(["U1", "S1"], "x"), mention([], "")])

@@ -182,6 +182,9 @@ class Controller:
                 "reason": "NewReplicaSetAvailable",
                 "message": message,
             }
+        (before,) = deployment["status"].get("conditions") or [{}]
+        if before.get("reason") == "NewReplicaSetAvailable" and state[1] == state[3]:
+            return dict(before)  # it is only scaled, and that has no deadline
         if time.monotonic() - since > deployment["spec"]["progressDeadlineSeconds"]:
             message = f'ReplicaSet "{name}" has timed out progressing.'
             return {

@@ -178,12 +178,12 @@ async def test_a_bad_version_is_rolled_back(cluster: Cluster, call: Call, replic
 async def test_a_revision_that_is_not_there_is_refused_with_those_that_are(
     cluster: Cluster, call: Call
 ) -> None:
-    """A Deployment keeps some of its revisions only."""
+    """A Deployment keeps some of its revisions only; which others it drops, and when, is its affair."""
     await cluster.deploy(revisionHistoryLimit=1)
     for weight in ("10", "25"):
         await set_env(TRAFFIC=weight).act(cluster.target, call)
 
-    with pytest.raises(StepError, match="has no revision 7: there are 2, 3"):
+    with pytest.raises(StepError, match=r"has no revision 7: there are ([12], )+3 "):
         await KubernetesUndo(target="k8s", deployment="app", revision=7).act(cluster.target, call)
 
 

@@ -159,6 +159,7 @@ def upgrade() -> None:
         sa.Column("path", sa.Text, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("step_attempt", sa.Integer, nullable=False),
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("repeatable", sa.Boolean, nullable=False),
         sa.Column("state", sa.Text, nullable=False),

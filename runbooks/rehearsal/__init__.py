@@ -1,0 +1,1 @@
+"""A runbook's own tests: its runs are carried out by the engine as ever, and nothing outside is touched."""

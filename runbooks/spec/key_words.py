@@ -1,0 +1,115 @@
+"""What each key of a runbook means, in a few words: for the page on writing runbooks, and for editors."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+
+from runbooks.spec.conditions import When
+from runbooks.spec.head import Escalation, Head, Schedule
+from runbooks.spec.params import ChoicesFrom, Param
+from runbooks.spec.step_reading import RetryFields, StepHead
+from runbooks.steps.action import Action
+from runbooks.steps.step import Check
+from runbooks.steps.thresholds import Condition
+
+_OPERATORS = {
+    "above": "more than this number",
+    "at_least": "this number or more",
+    "below": "less than this number",
+    "at_most": "this number or less",
+    "equals": "just this",
+    "differs_from": "anything but this",
+}
+
+#: By model and key, as the key is written. A subclass has those of its bases.
+MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
+    Head: {
+        "name": "what people type; it replaces a shipped runbook of that name",
+        "title": "a few words for people; parameters may stand in it",
+        "purpose": "why it is there",
+        "owner": "whose it is",
+        "prerequisites": "sentences: what must be so before it is run",
+        "success_criteria": "sentences: how one sees that it worked",
+        "params": "what it asks for before it starts, by name",
+        "locks": "the targets that no other run may act on meanwhile",
+        "steps": "what it does, in order",
+        "rollback": "steps that are done, when all is undone, after what undoes the steps themselves",
+        "channel": "a name from maint.yaml: where the run's card goes by default",
+        "timeout": "for all of it, at most 7d (kept, not acted on yet)",
+        "schedule": "when it runs by itself (kept, not acted on yet)",
+        "escalation": "who hears of trouble (kept, not acted on yet)",
+    },
+    Schedule: {
+        "cron": "five fields: minute, hour, day of month, month, day of week; or `every`",
+        "every": "so often, at most 366d; or `cron`",
+        "timezone": "whose clock `cron` goes by: a name like Europe/Berlin",
+        "report": "`digest`: everything that was looked at; `changes`: what is otherwise than last time",
+        "channel": "a name from maint.yaml",
+        "missed": "what is made up for after Maint was down: nothing (`skip`), the `latest` time, or `all`",
+        "overlap": "when the last one is not over: `skip` this one, or `queue` it",
+        "jitter": "up to so much later, by chance, at most 1h",
+    },
+    Escalation: {
+        "when": "a condition on the report or on one step's output",
+        "to": "who hears of it",
+        "page": "whether they are woken up",
+        "note": "a sentence for them",
+    },
+    Param: {
+        "type": "what it is",
+        "prompt": "what people are asked",
+        "help": "a sentence more",
+        "default": "what it is when it is not given; without one it must be given",
+        "required": "`false`: it may be left out",
+        "secret": "of a `string`: never shown, not in a plan, a card or the log; it has no default",
+        "pattern": "of a `string`: a regular expression for all of it",
+        "min": "of a number, date or duration; of a `string` its characters, of a `list` its items",
+        "max": "likewise",
+        "choices": "of a `choice`: what it may be",
+        "choices_from": "of a `choice`: an http target that lists what it may be",
+        "of": "of a `target`: the type that it must have",
+        "environment": "of a `target`: the environments that it may be in, one or a list",
+        "items": "of a `list`: what each item must be, with the keys above; texts when nothing is said",
+    },
+    ChoicesFrom: {
+        "target": "an http target",
+        "path": "answers with a JSON list of texts, or of maps",
+        "key": "of maps: the key that is taken",
+    },
+    StepHead: {
+        "id": "a name, once in the runbook",
+        "title": "a few words for people; the kind's own when there is none",
+        "when": "conditions by what they are on, as in `params.environment`: all must hold, or it is skipped",
+        "for_each": "a list, or a reference to one: done for each item, which is `{{ item }}`",
+        "at_once": "with `for_each`: for how many items at the same time",
+        "skippable": "a person may skip it after it failed, with a reason",
+        "on_failure": "when it fails: `ask` people, `continue` with a warning, or `rollback`",
+        "retry": "of a check, or an action that may be repeated: it is tried again by itself",
+        "rollback": "of an action: what undoes it: `{command: {…}}`, with a `title` if need be",
+        "parallel": "in place of a kind: steps that are done at the same time",
+        "steps": "in place of a kind, with `for_each`: steps, one after the other, for each item",
+    },
+    RetryFields: {"attempts": "how often at most, the first time included", "wait": "how long in between"},
+    When: {**_OPERATORS, "in": "one of a list"},
+    Condition: _OPERATORS,
+    Check: {
+        "target": "a target of the type that the kind needs; `*` is every one of that type",
+        "timeout": "at most 10m; what takes longer is `unknown`",
+        "warning": "thresholds: `{used_percent: {above: 80}}`, or `{above: 80}` for the kind's headline",
+        "critical": "likewise; as a step of a run, what is critical fails it",
+    },
+    Action: {
+        "timeout": "how long it may take, at most 24h",
+        "grace": "how long it has to end when it is cancelled, before it is killed",
+        "risk": "of `command`, `script` and `http.request`, as only the file knows: `read`, `low`, `high`",
+        "repeatable": "likewise: doing it twice is the same as doing it once, so a crash in it asks nobody",
+    },
+}
+
+
+def meaning(model: type[BaseModel], key: str) -> str:
+    """What that key of the model means; empty when it is the kind's own, whose page tells it."""
+    for base in model.__mro__:
+        if words := MEANINGS.get(base, {}).get(key):
+            return words
+    return ""
