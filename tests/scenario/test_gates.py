@@ -230,7 +230,7 @@ async def test_breaking_the_glass_is_red_and_reviewed_by_a_second_person(floor: 
         await floor.shows(card, "Break-glass by dba: db is down", "a second person has to")
         await floor.shows(card, "Done")
         assert "red_circle" in str(card.blocks)
-        await floor.press_and_say("dba", card, "I looked at it", "it was right")
+        await floor.press("dba", card, "I looked at it")
         await floor.told("dba", "a second person has to look at why")
         await floor.press_and_say("sre1", card, "I looked at it", "it was right")
         await floor.lacks(card, "a second person has to")

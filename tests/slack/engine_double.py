@@ -38,7 +38,7 @@ class RowsEngine:
         self.started: list[Mapping[str, Any]] = []
         self.cancelled: list[str] = []
 
-    async def plan(self, runbook: str, params: Mapping[str, Any], by: Person) -> Plan:
+    async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan:
         book = self._runbooks[runbook]
         return make_plan(book, parse_params(book.params, params, self._targets), self._targets)
 
