@@ -191,7 +191,8 @@ def load_settings(
             faults += missing
         elif missing:
             # A team that has no such role or channel uses the rest of what ships.
-            unfit[runbook.name] = "; ".join(f"{fault.message}: {fault.hint}" for fault in missing)
+            said = dict.fromkeys(f"{fault.message}: {fault.hint}" for fault in missing)
+            unfit[runbook.name] = "; ".join(said)
     override = environ.get(DATABASE_VARIABLE)
     if override:
         try:
