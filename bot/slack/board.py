@@ -30,8 +30,9 @@ from runbooks.steps.reach import utc_now
 
 log = structlog.get_logger()
 
-#: Seconds after which it looks again although nobody nudged: another replica may have changed something.
-POLL = 1.0
+#: Seconds after which it looks again although nobody nudged: another replica may have changed something. It
+#: draws that itself; this is for what a command at the terminal changed, and for what a dead one left.
+POLL = 3.0
 #: Seconds until it looks again when the database does not answer.
 TROUBLE = 5.0
 #: Calls to Slack that are under way at a time.

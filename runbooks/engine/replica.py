@@ -24,6 +24,8 @@ log = structlog.get_logger()
 STRANDED = 60.0
 #: Seconds between two looks for what an outage made this process lose.
 RECLAIM = 60.0
+#: Seconds between two looks for what replicas left that are gone; it is looked for at once when one dies.
+STRAYS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,7 @@ class Replica:
         self._now = now
         self._version = version
         self._proven_until = 0.0
+        self._next_look = 0.0
         self._proof = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._seen: dict[tuple[str, int], float] = {}
@@ -166,7 +169,7 @@ class Replica:
             await self._database.write(
                 partial(run_changes.take_from, run=run, executor=executor, fence=fence, enqueue=self._enqueue)
             )
-        strays = await self._take_strays()
+        strays = await self._take_strays() if dead or time.monotonic() >= self._next_look else 0
         if held_up:
             await self._database.write(
                 partial(run_changes.wake_held_up, why=WaitingOn.LOCK, now=self._now(), enqueue=self._enqueue)
@@ -196,6 +199,7 @@ class Replica:
         Not only of those buried right now: who buried others may have died before it came to this, and who
         left may have found no database to hand over to.
         """
+        self._next_look = time.monotonic() + STRAYS
         holders = await self._holders()
         if not holders:
             return 0
