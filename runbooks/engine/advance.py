@@ -196,7 +196,7 @@ class Advance:
             await self._end(RunState.ABANDONED, f"{abandoned.answered_name} abandoned it: {abandoned.title}")
             raise _Over
         leaves = Leaves(around, values, self._shop.scrub, {})
-        return await Walk(self._hold, values, leaves).go(nodes_of(runbook.steps))
+        return await Walk(self._hold, values, leaves).all(nodes_of(runbook.steps))
 
     async def _back(self, runbook: Runbook, around: Surroundings, values: Values) -> Waiting | Undo | None:
         hold = self._hold
@@ -210,7 +210,7 @@ class Advance:
         rows = {row.path: row for row in hold.rows()}
         way = way_back(runbook, rows, done)
         leaves = Leaves(around, values, self._shop.scrub, undoers_of(way, rows, done))
-        return await Walk(hold, values, leaves).go([back.node for back in way])
+        return await Walk(hold, values, leaves).all([back.node for back in way])
 
     async def _journal(self) -> tuple[EffectRow, ...]:
         """The journal of what is to be undone: of this run, or of the finished one that it undoes."""

@@ -273,7 +273,10 @@ class Effects:
         details = {key: value for key, value in result.items() if key in ("why", "summary", "values")}
         event = hold.event(action, effect.path, outcome, effect=effect.name, attempt=attempt, **details)
         step = (effect.path, dict(values)) if values else None
-        await hold.write(work, step=step, events=[event])
+        if done is not None and values:  # the step is done with it
+            await hold.write_with_next(work, step=step, events=[event])
+        else:
+            await hold.write(work, step=step, events=[event])
 
     def _clean(self, text: str) -> str:
         return shorten(self._scrub(text), 3000)

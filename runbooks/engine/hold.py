@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -12,7 +12,7 @@ from runbooks.engine.at import Fenced
 from runbooks.errors import RecordsError
 from runbooks.ids import new_id
 from runbooks.records import run_changes, runs
-from runbooks.records.audit import Event, append_once
+from runbooks.records.audit import Event, append, append_once
 from runbooks.records.runs import RunView, StepRow
 
 log = structlog.get_logger()
@@ -27,6 +27,15 @@ class Database(Protocol):
 
     async def read(self, work: Callable[[Any], T]) -> T: ...
     async def write(self, work: Callable[[Any], T]) -> T: ...
+
+
+@dataclass(frozen=True)
+class _Write:
+    work: Callable[[Any], Any]
+    step: tuple[str, dict[str, Any]] | None
+    events: tuple[Event, ...]
+    priority: int
+    values: dict[str, Any]
 
 
 class Hold:
@@ -49,6 +58,9 @@ class Hold:
         self._database = database
         self._changed = changed
         self._rows = {row.path: row for row in view.steps}
+        #: A step begins as soon as the one that is under way is done, and nothing is waited for in between.
+        self.follows = False
+        self._waiting: list[_Write] = []
 
     def row(self, path: str) -> StepRow | None:
         """A step's row, as this process last wrote it."""
@@ -60,10 +72,12 @@ class Hold:
 
     async def read(self, work: Callable[[Any], T]) -> T:
         """Reads, however long the database takes to answer again."""
+        await self._settle()
         return await patiently(self.run, lambda: self._database.read(work))
 
     async def write_once(self, work: Callable[[Any], T]) -> T:
         """A transaction that itself sees to it that the run is still ours: one that lets go of it."""
+        await self._settle()
         return await patiently(self.run, lambda: self._database.write(work))
 
     async def refresh(self) -> RunView:
@@ -86,23 +100,68 @@ class Hold:
         """One transaction, if the run is still ours: `values` into the run, `step` into a step, the work, the
         events. Raises Fenced. A database that does not answer is asked again: it may have done it already, so
         the work must be such that doing it twice is the same."""
-        recorded = tuple(events)
+        write = _Write(work, step, tuple(events), priority, values)
+        waiting, self._waiting = self._waiting, []
+        try:
+            result: T = await self._commit([*waiting, write])
+        except (Fenced, asyncio.CancelledError):
+            raise
+        except Exception:
+            if waiting:  # what was refused is this write, not what has happened before it
+                await self._commit(waiting)
+            raise
+        return result
 
-        def transaction(connection: Any) -> T:
+    async def write_with_next(
+        self,
+        work: Callable[[Any], None],
+        *,
+        step: tuple[str, dict[str, Any]] | None,
+        events: Iterable[Event],
+    ) -> None:
+        """As `write`; where a step `follows` at once, in the transaction that notes its beginning: one wait
+        for the disk less. Whatever else comes first, a read too, writes it before."""
+        if not self.follows:
+            await self.write(work, step=step, events=events)
+            return
+        write = _Write(work, step, tuple(events), 1, {})
+        self._waiting.append(write)
+        self._apply(write)
+
+    async def _settle(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            await self._commit(waiting)
+
+    async def _commit(self, writes: list["_Write"]) -> Any:
+        values = {name: value for write in writes for name, value in write.values.items()}
+        priority = max(write.priority for write in writes)
+        events = [event for write in writes for event in write.events]
+        tries = 0
+
+        def transaction(connection: Any) -> Any:
+            nonlocal tries
+            tries += 1
             if not run_changes.touch(connection, self.run, self.fence, priority, **values):
                 raise Fenced(f"run {self.run} is carried by another replica")
-            if step is not None:
-                path, changes = step
-                run_changes.change_step(connection, self.run, path, **changes)
-            result = work(connection)
-            append_once(connection, *recorded)
+            result = None
+            for write in writes:
+                if write.step is not None:
+                    path, changes = write.step
+                    run_changes.change_step(connection, self.run, path, **changes)
+                result = write.work(connection)
+            (append if tries == 1 else append_once)(connection, *events)
             return result
 
         result = await patiently(self.run, lambda: self._database.write(transaction))
-        if step is not None and step[0] in self._rows:
-            self._rows[step[0]] = replace(self._rows[step[0]], **step[1])
+        for write in writes:
+            self._apply(write)
         self._changed()
         return result
+
+    def _apply(self, write: "_Write") -> None:
+        if write.step is not None and write.step[0] in self._rows:
+            self._rows[write.step[0]] = replace(self._rows[write.step[0]], **write.step[1])
 
     async def add_steps(self, rows: tuple[StepRow, ...]) -> None:
         """Steps that were not known when the run began."""

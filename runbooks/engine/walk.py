@@ -12,6 +12,7 @@ from runbooks.engine.hold import Hold
 from runbooks.records.runs import PASSED, Phase, StepRow, StepState, WaitingOn
 from runbooks.spec.runbook import RunbookStep
 from runbooks.spec.values import fill_known, holds, items
+from runbooks.steps.action import Action
 
 #: Which wait a card names first, when several steps wait at the same time.
 _LOUDEST = (WaitingOn.QUESTION, WaitingOn.GATE, WaitingOn.MANUAL, WaitingOn.SOAK, WaitingOn.TIME)
@@ -51,6 +52,23 @@ class Walk:
             if outcome is not None:
                 return outcome
         return None
+
+    async def all(self, nodes: Sequence[Node]) -> Waiting | Undo | None:
+        """The steps of a whole phase, one after the other: nothing else of the run is under way then."""
+        for number, node in enumerate(nodes):
+            following = nodes[number + 1 : number + 2]
+            self._hold.follows = _is_plain(node) and any(map(self._begins_at_once, following))
+            outcome = await self._node(node)
+            if outcome is not None:
+                return outcome
+        return None
+
+    def _begins_at_once(self, node: Node) -> bool:
+        """Whether the first thing that the step does is to note its beginning."""
+        row = self._hold.row(node.path)
+        fresh = row is not None and row.state == StepState.PENDING and row.started_at is None
+        acts = issubclass(node.step.model, Action) and not node.step.model.reversible
+        return fresh and acts and not node.step.when and _is_plain(node)
 
     async def _node(self, node: Node) -> Waiting | Undo | None:
         row = self._hold.row(node.path)
@@ -140,6 +158,10 @@ class Walk:
         action = "step.skipped" if state is StepState.SKIPPED else "step.finished"
         event = self._hold.event(action, path, "ok", summary=summary)
         await self._hold.write(lambda _: None, step=(path, ended), events=[event])
+
+
+def _is_plain(node: Node) -> bool:
+    return node.step.for_each is None and not node.step.steps
 
 
 def together(outcomes: Sequence[Waiting | Undo | None]) -> Waiting | Undo | None:
