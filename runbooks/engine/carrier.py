@@ -265,7 +265,7 @@ class Carrier(Sender):
                 # Its notifications are for what we do not use, and cost a wake-up every 10 ms.
                 "use_listen_notify": False,
                 # Nobody waits for them here, and stopping waits for this sleep to end.
-                "notification_listener_polling_interval_sec": 0.1,
+                "notification_listener_polling_interval_sec": 0.3,
                 "enable_otlp": False,
                 "log_level": "WARNING",
                 # Enough, when all that is carried here waits for a database that is away, to begin more.

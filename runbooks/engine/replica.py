@@ -34,9 +34,9 @@ class Rhythm:
     between two looks for what was left behind."""
 
     lease: float = 5.0
-    beat: float = 1.5
+    beat: float = 2.0
     sweep: float = 1.0
-    reap: float = 1.0
+    reap: float = 2.0
 
 
 class Replica:
