@@ -181,7 +181,7 @@ class Carrier(Sender):
         executor: str,
         advance: Callable[[str, int], Awaitable[None]],
         *,
-        polling: float = 1.0,
+        polling: float = 1.5,
         concurrency: int = 50,
     ) -> None:
         """`executor` names this boot of this replica; `advance(run, segment)` runs in the loop of `start()`.

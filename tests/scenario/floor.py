@@ -109,7 +109,8 @@ class Floor:
 
         def look() -> Message | None:
             for message in reversed(self.sandbox.messages(channel)):
-                if words in message.shown and not message.thread_ts:
+                is_card = "maint_card" in str(message.metadata)
+                if is_card and words in message.shown and not message.thread_ts:
                     return message
             return None
 

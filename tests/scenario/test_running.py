@@ -205,7 +205,7 @@ async def test_a_run_is_cancelled_and_its_rollback_is_offered(any_floor: Floor) 
 
 async def test_a_lock_is_waited_for_in_order_and_can_be_freed(floor: Floor) -> None:
     """The second run says who holds the target, and goes on when that run is over."""
-    floor.runbook("slow", SLOW.replace("'60'", "'2'"))
+    floor.runbook("slow", SLOW.replace("'60'", "'5'"))
     async with floor.open():
         first = await floor.start("slow note=one", card="Slow one")
         await floor.until(lambda: floor.effects(), lambda: first.shown)
