@@ -1,6 +1,7 @@
 """Runs on a real database, carried by a real queue: what is done, what is asked, what is kept."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from runbooks.engine.decided import Verdict
 from runbooks.engine.runners import RUNNERS
 from runbooks.errors import Refused, UsageError
+from runbooks.records.person import Person
 from runbooks.records.runs import RunState
 from runbooks.steps.gate import Gate
 from tests.runs.conftest import OLGA, RITA, SAM
@@ -178,6 +180,32 @@ async def test_a_gate_opens_after_enough_distinct_people(build: Build, tmp_path:
 
         assert outcomes == [Verdict.DENIED, Verdict.COUNTED, Verdict.DUPLICATE, Verdict.CLOSED]
         assert house.effects() == ["acted"]
+
+
+FREE = GATED.replace("name: gated", "name: free").replace("quorum: 2", "requester_may_approve: true")
+LED_BACK = """
+    name: back
+    title: Led back
+    steps:
+      - id: act
+        command: {target: here, run: [sh, -c, 'echo acted >> effects'], directory: DIR}
+    rollback:
+      - id: sure
+        gate: {approvers: [sre]}
+"""
+
+
+async def test_who_is_unknown_starts_nothing_that_others_must_approve(build: Build, tmp_path: Any) -> None:
+    """Four eyes are two people's: a login of nobody in particular would be a second person to its owner."""
+    login = Person(kind="terminal", id="rita@bastion", name="rita")
+    async with build(texts(tmp_path, gated=GATED, back=LED_BACK, free=FREE)) as house:
+        for name in ("gated", "back"):
+            with pytest.raises(Refused, match="does not know who rita@bastion is"):
+                await house.start(name, login)
+        free = await house.start("free", login)
+        known = await house.start("gated", replace(login, id="U0RITA"))
+
+        assert {run.id for run in await house.engine.runs()} == {free, known}
 
 
 async def test_a_gate_that_expires_denies(build: Build, tmp_path: Any) -> None:
