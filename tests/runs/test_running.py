@@ -422,7 +422,10 @@ async def test_a_secret_is_in_no_row_that_another_process_shows(
           - id: say
             slack.message: {text: 'it is {{ params.token }}'}
           - id: act
-            command: {target: here, run: [sh, -c, 'echo "$1" >> effects', sh, '{{ params.token }}'], directory: DIR}
+            command:
+              target: here
+              run: [sh, -c, 'echo "$1" >> effects', sh, '{{ params.token }}']
+              directory: DIR
     """
 
     async def record(*_: object) -> dict[str, Any]:
