@@ -237,7 +237,8 @@ class Engine:
             raise UsageError(f"There is no run {text[:40]!r}. `runs` lists the newest.")
         exact = [run for run in found if run.id == typed]
         if len(found) > 1 and not exact:
-            names = ", ".join(f"{run.id[-8:]} ({run.runbook})" for run in found)
+            # Not of which runbooks: whether the person may see them, nobody has asked yet.
+            names = ", ".join(run.id[-8:] for run in found)
             raise UsageError(f"{text[:40]!r} could be {names}: give more letters.")
         return (exact or found)[0]
 
