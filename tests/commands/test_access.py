@@ -61,6 +61,7 @@ def test_environments_of_two_grants_are_not_added_up() -> None:
         ({"targets": {"gone": "…"}}, {""}),
         ({"steps": [{"target": "preview", "steps": [{"target": "app"}]}]}, {"production", "staging"}),
         ({"rollback": [{"target": "app"}]}, {"production"}),
+        ({"locks": ["app", "no target"]}, {"production"}),
         ({"steps": [{"target": "{{ steps.list.name }}"}]}, {""}),
         ({"steps": [{"target": "*"}, {"target": ""}]}, set()),
         ({}, set()),

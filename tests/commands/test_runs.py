@@ -221,3 +221,17 @@ async def test_a_lock_is_taken_away_only_in_granted_environments() -> None:
 
         assert reply.title == "Not allowed"
         assert engine.engine.done == []
+
+
+@pytest.mark.parametrize("typed", ["stop everything fire", "resume everything"])
+async def test_a_grant_for_staging_neither_stops_nor_resumes_production(typed: str) -> None:
+    """Everything is every environment."""
+    engine = world()
+    grant = Grant(role="dev", commands=("stop", "resume"), environments=("staging",))
+    access = Access(frozenset({"dev"}), (grant,), OPS)
+
+    reply = await engine.ask(replace(in_slack("sam", typed), access=access))
+
+    assert "every environment" in read(reply)
+    assert engine.engine.done == []
+    assert engine.audit.events[-1].outcome == "denied"
