@@ -4,7 +4,7 @@ import re
 
 from commands.command import Request, Services
 from commands.reply import Paragraph, Reply
-from commands.rights import check_known, find_run, holds, is_own, may_run, short
+from commands.rights import check_known, environments, find_run, holds, is_own, may_run, short
 from commands.words import quoted
 from runbooks.access import BREAK_GLASS
 from runbooks.engine.decided import Decided, Verdict
@@ -111,7 +111,7 @@ async def decide(
             f"{request.program} whoami shows yours."
         )
     if break_glass:
-        await _check_glass(request)
+        await _check_glass(request, environments(view.run.plan, services.targets))
     to = None
     if choice == ASSIGN:
         to, words = _handed_to(words), ""
@@ -138,12 +138,12 @@ async def _may_answer(request: Request, services: Services, view: RunView, ask: 
     return gate is not None and bool(await holds(request, gate))
 
 
-async def _check_glass(request: Request) -> None:
-    roles = request.access.roles_granted(BREAK_GLASS)
+async def _check_glass(request: Request, needed: frozenset[str]) -> None:
+    roles = request.access.roles_granted(BREAK_GLASS, needed)
     if not roles or not await request.holds(roles):
         raise Refused(
             "You may not break the glass here. It needs a grant that names it: `commands: [break-glass]`; "
-            "`*` does not count."
+            "`*` does not count, and its environments must be those of all targets of the run."
         )
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from commands.command import Command, Progress, Request, Services, may_use
-from commands.given import FormNeeded
+from commands.given import FormNeeded, secrets_in
 from commands.reply import Note, Paragraph, Reply, scrubbed
 from commands.words import LONGEST, quoted, split_words
 from runbooks.errors import MaintError, RecordsError, Refused, UsageError
@@ -244,7 +244,9 @@ class Dispatcher:
         text = request.text
         words = split_words(text)
         command = self._services.commands.get(words[0].casefold()) if words else None
-        if command is not None and (hidden := command.hidden(words[1:], self._services)):
+        # Of a word that is none, it may be `run` mistyped: any value may be a secret's.
+        unread = secrets_in(words, None) if command is None else ()
+        if hidden := command.hidden(words[1:], self._services) if command else unread:
             # Quotes and spaces may stand inside a value: put together again from the words that were read.
             text = shlex.join(_without(word, hidden) for word in words)
         return self._scrub(text)

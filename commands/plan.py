@@ -1,5 +1,6 @@
 """`/maint plan RUNBOOK key=value …`: what would happen, without touching anything."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -11,13 +12,16 @@ from commands.times import ago, clock
 from commands.words import counted
 from runbooks.errors import UsageError
 from runbooks.records.runs import LockRow
-from runbooks.spec.params import ParamFaults
+from runbooks.spec.params import ParamFaults, parse_params
 from runbooks.spec.plan import Plan as Planned
 from runbooks.spec.planned import PlannedStep
 from runbooks.spec.runbook import Runbook
 from runbooks.steps.action import Risk
+from runbooks.steps.choices import look_up_choices
 from runbooks.targets import TargetBase
 
+#: Seconds that an endpoint of choices gets to answer.
+LOOK_UP = 5.0
 #: Lines of a step on the card; all of them are in the details.
 MOST_LINES = 4
 
@@ -80,11 +84,24 @@ async def allowed_plan(
 ) -> Planned:
     """The plan with those values. Raises FormNeeded, and Refused when the person may not run it."""
     try:
+        await _check_choices(services, runbook, given)
         plan = await services.runs.plan(runbook.name, given)
     except ParamFaults as error:
         raise FormNeeded(request.program, word, runbook, given, error.faults) from error
     check_plan(request, services, runbook.name, plan.as_json())
     return plan
+
+
+async def _check_choices(services: Services, runbook: Runbook, given: Mapping[str, str]) -> None:
+    """Raises ParamFaults for what an endpoint does not offer, and StepError when it cannot be asked: a form
+    only proposes, and anything can be typed."""
+    asked = {
+        name: await look_up_choices(param.choices_from, services.targets, LOOK_UP)
+        for name, param in runbook.params.items()
+        if param.choices_from is not None and given.get(name)
+    }
+    if asked:
+        await asyncio.to_thread(parse_params, runbook.params, given, services.targets, choices=asked)
 
 
 def drawn(plan: Planned, locks: Sequence[LockRow], paused: str, now: datetime) -> Reply:

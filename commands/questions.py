@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from commands.reply import Button, ButtonStyle, Element, Note, Paragraph, Span, code, moment, strong
-from runbooks.records.runs import AskKind, AskRow, RunRow, RunView, VoteRow
+from runbooks.records.runs import PASSED, AskKind, AskRow, Phase, RunRow, RunView, VoteRow
 from runbooks.visible import shorten
 
 #: Questions that one card shows at a time.
 MOST_ASKED = 6
+#: References that a gate names which are known only later.
+MOST_LATER = 10
 
 HAND_OVER = "assign"
 
@@ -108,6 +110,8 @@ def question(view: RunView, ask: AskRow) -> Iterator[Element]:
         yield Paragraph(shorten(words, 1500))
     if change := _texts(ask.spec.get("changes")):
         yield Paragraph("The plan has changed since it was approved: " + shorten("; ".join(change), 1500))
+    if ask.kind == AskKind.GATE and ask.state == "open" and (later := _known_later(view)):
+        yield Note(f"Not in the plan that is approved, as it is known only later: {later}")
     if who := _who(ask):
         yield Note(who)
     said = [vote for vote in view.votes if vote.ask == ask.id]
@@ -115,6 +119,20 @@ def question(view: RunView, ask: AskRow) -> Iterator[Element]:
         yield Paragraph(_vote(vote))
     if ask.state != "open":
         yield Paragraph(closing_words(ask))
+
+
+def _known_later(view: RunView) -> str:
+    """What the steps that are still to come take from others, and no digest can hold: the value of each such
+    reference, with the step that uses it."""
+    passed = {step.path for step in view.steps if step.state in PASSED}
+    found = [
+        f"{name} ({step.get('path')})"
+        for step in view.run.plan.get("rollback" if view.run.phase == Phase.ROLLBACK else "steps") or ()
+        if step.get("path") not in passed
+        for name in step.get("unresolved") or ()
+    ]
+    more = f" and {len(found) - MOST_LATER} more" if len(found) > MOST_LATER else ""
+    return ", ".join(found[:MOST_LATER]) + more
 
 
 def closing_words(ask: AskRow) -> str:

@@ -3,6 +3,7 @@
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import said
 from commands.reply import Reply
+from commands.rights import check_everywhere
 from commands.stop import EVERYTHING
 from runbooks.errors import UsageError
 from runbooks.targets import TargetBase
@@ -31,6 +32,7 @@ class Resume(Command):
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress
     ) -> Reply:
         """Goes on."""
+        check_everywhere(request, self.word)
         program = request.program
         if not words or words[0].casefold() != EVERYTHING:
             one = f" A rollout that is held goes on with {program} answer {words[0]} resume." if words else ""

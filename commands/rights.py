@@ -51,6 +51,8 @@ def environments(plan: Mapping[str, Any], targets: Mapping[str, TargetBase]) -> 
     """The environments of everything that a plan touches, its rollback included."""
     # `targets` has every one that is named anywhere; a step's own may be known only when it comes.
     named = {*plan.get("targets", ()), *_targets([plan.get("steps"), plan.get("rollback")])} - {EVERY}
+    # To lock a target keeps everybody else from it. A lock may also be a name that is no target.
+    named |= targets.keys() & set(plan.get("locks", ()))
     return frozenset(targets[name].environment if name in targets else NOWHERE for name in named)
 
 
@@ -73,6 +75,15 @@ def check_plan(request: Request, services: Services, runbook: str, plan: Mapping
         raise Refused(
             f"{request.actor.name} may not run {runbook} on {where} here. "
             f"{request.program} whoami shows what you may do."
+        )
+
+
+def check_everywhere(request: Request, word: str) -> None:
+    """Raises Refused unless the word is granted for every environment: it is about all that runs."""
+    if not request.access.may_touch(word, NOWHERE):
+        raise Refused(
+            f"{request.actor.name} may not use {word} here: it is about every environment, and so must the "
+            "grant be."
         )
 
 

@@ -1,8 +1,9 @@
 """One run in full: steps, times, outputs, people, and everything that was done outside."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from typing import Any
 
 from commands.reply import Element, Listing, Note, Paragraph, Reply
 from commands.rights import short
@@ -73,6 +74,8 @@ def _vote(vote: VoteRow, view: RunView, now: datetime) -> str:
 
 def _details(view: RunView, journal: Sequence[EffectRow]) -> list[Listing]:
     found = [Listing("steps.txt", "\n\n".join(_step(step) for step in view.steps))] if view.steps else []
+    if planned := [*_planned(view.run.plan, "steps"), *_planned(view.run.plan, "rollback")]:
+        found.insert(0, Listing("plan.txt", "\n\n".join([*planned, f"digest {view.run.plan_digest}"])))
     closed = [
         f"{ask.path} {ask.kind}: {ask.answer or ask.state} by {ask.answered_name or 'nobody'}"
         + (f", because: {ask.reason}" if ask.reason else "")
@@ -85,6 +88,15 @@ def _details(view: RunView, journal: Sequence[EffectRow]) -> list[Listing]:
     if journal:
         found.append(Listing("journal.txt", "\n".join(_effect(effect) for effect in journal)))
     return found
+
+
+def _planned(plan: Mapping[str, Any], part: str) -> Iterator[str]:
+    """What each step was to do, as it was shown: it is what a gate is about, also for who may not run it."""
+    for step in plan.get(part) or ():
+        lines = [f"{step.get('path')}  {step.get('title')}  [{step.get('kind')}]", *(step.get("lines") or ())]
+        if later := step.get("unresolved"):
+            lines.append(f"known only later: {', '.join(later)}")
+        yield "\n  ".join(lines)
 
 
 def _step(step: StepRow) -> str:

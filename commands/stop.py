@@ -3,6 +3,7 @@
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import reason_in, said
 from commands.reply import Reply
+from commands.rights import check_everywhere
 from runbooks.errors import UsageError
 from runbooks.targets import TargetBase
 
@@ -32,6 +33,7 @@ class Stop(Command):
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress
     ) -> Reply:
         """Stops everything."""
+        check_everywhere(request, self.word)
         program = request.program
         if not words or words[0].casefold() != EVERYTHING:
             one = f' One run stops with {program} cancel {words[0]} "reason".' if words else ""

@@ -126,12 +126,16 @@ class Access:
     def _running(self, runbook: str) -> Iterable[Grant]:
         return (grant for grant in self._grants if _allows(grant.runbooks, runbook))
 
-    def roles_granted(self, word: str) -> frozenset[str]:
-        """The roles that are granted this very word here, whoever has them; `*` does not count."""
+    def roles_granted(self, word: str, environments: Iterable[str]) -> frozenset[str]:
+        """The roles that are granted this very word here, on targets of all these environments, whoever has
+        them; `*` does not count."""
+        needed = tuple(environments)
         return frozenset(
             grant.role
             for grant in self._all
-            if word in grant.commands and _allows_place(grant.channels, self._place)
+            if word in grant.commands
+            and _allows_place(grant.channels, self._place)
+            and all(_allows(grant.environments, environment) for environment in needed)
         )
 
 

@@ -2,7 +2,8 @@
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 PLACEHOLDER = "[secret]"
@@ -58,3 +59,12 @@ class Scrubber:
 
     def __repr__(self) -> str:
         return f"<Scrubber of {len(self._values)} forms>"
+
+
+def scrubbed(value: Any, scrub: Scrubber) -> Any:
+    """JSON with every text in it scrubbed."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, Mapping):
+        return {str(key): scrubbed(inner, scrub) for key, inner in value.items()}
+    return [scrubbed(inner, scrub) for inner in value] if isinstance(value, (list, tuple)) else value

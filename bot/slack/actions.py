@@ -5,8 +5,10 @@ at the moment of the click, and every answer that is not seen on the card goes t
 """
 
 import asyncio
+import html
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -66,7 +68,7 @@ class Actions:
         action = body["actions"][0]
         choice = str(action.get("action_id", "")).removeprefix(ACTION)
         words = (choice, str(action.get("value", "")))
-        self._take(Envelope(fields_of(body), new_id(), self._press, words, self._react))
+        self._take(Envelope(_recorded(fields_of(body), words), new_id(), self._press, words, self._react))
 
     async def _on_answer(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         kept, values = kept_in(body["view"]), body["view"]["state"]["values"]
@@ -79,7 +81,8 @@ class Actions:
                 return
         await ack()
         words = (kept.get("choice", ""), kept.get("value", ""), text or "-")
-        self._take(Envelope(fields_of(body, kept), new_id(), self._press, words, self._react))
+        fields = _recorded(fields_of(body, kept), words)
+        self._take(Envelope(fields, new_id(), self._press, words, self._react))
 
     def _take(self, envelope: Envelope) -> None:
         if refusal := self._gateway.enqueue(envelope):
@@ -113,6 +116,11 @@ class Actions:
             await self._publisher.answer_privately(destination, reply)
         except MaintError as error:
             log.warning("slack.answer.failed", error=str(error))
+
+
+def _recorded(fields: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
+    """The fields with what the audit log says of the click: which button of what, not what was written."""
+    return {**fields, "text": html.escape(shlex.join([Press.word, *words[:2]]), quote=False)}
 
 
 async def open_view(web: Any, trigger: str, view: View) -> bool:

@@ -10,7 +10,7 @@ from runbooks.engine.times import show_time
 from runbooks.records import asks, audit
 from runbooks.records.asks import APPROVE, CLOSED, VOID, Question, Transaction
 from runbooks.records.audit import Event, Outcome
-from runbooks.records.person import Person
+from runbooks.records.person import Person, is_login
 from runbooks.records.runs import AskKind, AskRow, RunRow, VoteRow
 from runbooks.steps.holders import listed
 from runbooks.visible import one_line
@@ -174,9 +174,22 @@ def _denied(click: _Click) -> Decided | None:
     asks_somebody = named or ask.kind == AskKind.GATE
     if asks_somebody and not click.holds.intersection(named):
         return click.answer(Verdict.DENIED, f"Only {listed(named) if named else 'nobody'} may answer this.")
-    own = ask.kind == AskKind.GATE and click.choice == APPROVE and by.id == click.run.requester_id
-    if own and ask.spec.get("requester_may_approve") is not True:
+    approves = ask.kind == AskKind.GATE and click.choice == APPROVE
+    if approves and ask.spec.get("requester_may_approve") is not True:
+        return _one_person(click)
+    return None
+
+
+def _one_person(click: _Click) -> Decided | None:
+    run = click.run
+    if click.by.id == run.requester_id:
         return click.answer(Verdict.DENIED, "You asked for this run: somebody else has to approve it.")
+    if is_login(run.requester_kind, run.requester_id):
+        return click.answer(
+            Verdict.DENIED,
+            f"Nobody knows who {run.requester_id} is, who asked for this run at the terminal: it may be you. "
+            "Cancel it, and ask for it in Slack.",
+        )
     return None
 
 

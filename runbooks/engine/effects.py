@@ -17,7 +17,7 @@ from runbooks.ids import new_id
 from runbooks.records import journal
 from runbooks.records.runs import EffectRow
 from runbooks.records.switches import paused_reason
-from runbooks.scrub import Scrubber
+from runbooks.scrub import Scrubber, scrubbed
 from runbooks.spec.model import show_duration
 from runbooks.steps.action import LAST_LOOK, Call, Done, Doubtful, Failed
 from runbooks.visible import shorten
@@ -140,7 +140,7 @@ class Effects:
         before: Mapping[str, Any] = await self._watched(
             effect.before(call), effect, "record the present state"
         )
-        if _text(self._scrub, before) != before:
+        if scrubbed(before, self._scrub) != before:
             raise StepError(
                 "the present state holds a secret, which must not be kept: this step cannot be undone by "
                 "itself, and is not begun"
@@ -219,7 +219,7 @@ class Effects:
             "summary": done.summary,
             "output": shorten(done.output, KEPT_OUTPUT),
             "warnings": list(done.warnings),
-            "after": dict(after),
+            "after": scrubbed(after, self._scrub),
         }
         values = effect.finish(done) if effect.finish else None
         await self._note(effect, attempt, journal.FINISHED, result, "effect.finished", "ok", values, done)
@@ -284,22 +284,11 @@ class Effects:
     def _scrubbed(self, done: Done) -> Done:
         scrub = self._scrub
         return Done(
-            values={
-                name: scrub(value) if isinstance(value, str) else value for name, value in done.values.items()
-            },
+            values=scrubbed(done.values, scrub),
             summary=self._clean(done.summary),
             output=scrub(done.output),
             warnings=tuple(self._clean(warning) for warning in done.warnings),
         )
-
-
-def _text(scrub: Scrubber, value: Any) -> Any:
-    """The same with every text in it scrubbed."""
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, Mapping):
-        return {key: _text(scrub, inner) for key, inner in value.items()}
-    return [_text(scrub, inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _printed(error: StepError) -> str:

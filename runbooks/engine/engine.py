@@ -13,6 +13,7 @@ from runbooks.engine.checks import CheckRunner
 from runbooks.engine.decided import Decided, Verdict
 from runbooks.engine.decisions import decide
 from runbooks.engine.events import of_run
+from runbooks.engine.gates import check_requester
 from runbooks.engine.hold import Database
 from runbooks.engine.sealing import Sealer
 from runbooks.engine.snapshots import Snapshots
@@ -196,6 +197,9 @@ class Engine:
     async def _begin(
         self, run: RunRow, rows: list[StepRow], runbook: Runbook, by: Person, details: Mapping[str, Any]
     ) -> RunRow:
+        # Of a way back only its own gates matter: what was gated on the way there was passed.
+        forward = () if run.phase == Phase.ROLLBACK else runbook.steps
+        check_requester((*forward, *runbook.rollback), by)
         event = of_run(by, "run.started", run, Outcome.ACCEPTED, self._now(), details)
 
         def work(connection: Any) -> RunRow:
@@ -233,7 +237,8 @@ class Engine:
             raise UsageError(f"There is no run {text[:40]!r}. `runs` lists the newest.")
         exact = [run for run in found if run.id == typed]
         if len(found) > 1 and not exact:
-            names = ", ".join(f"{run.id[-8:]} ({run.runbook})" for run in found)
+            # Not of which runbooks: whether the person may see them, nobody has asked yet.
+            names = ", ".join(run.id[-8:] for run in found)
             raise UsageError(f"{text[:40]!r} could be {names}: give more letters.")
         return (exact or found)[0]
 
@@ -385,9 +390,3 @@ class Engine:
     def _changed(self) -> None:
         for listener in self._listeners:
             listener()
-
-
-def _why_late(run: RunRow) -> str:
-    if run.over:
-        return f"It is {run.state} already"
-    return "It goes back already" if run.phase == Phase.ROLLBACK else "It was asked to stop already"

@@ -1,17 +1,45 @@
 """Carries out `gate`: asks, reminds, and lets the run pass when enough people approved what they saw."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from runbooks.engine.asking import Wanted, ask_of, next_reminder, open_new, reminder_due, until
 from runbooks.engine.at import At, Finished, NotApproved, Outcome, Waiting
 from runbooks.engine.decisions import REJECT
 from runbooks.engine.times import show_time
+from runbooks.errors import Refused
 from runbooks.records.asks import APPROVE, OPEN, VOID
+from runbooks.records.person import Person
 from runbooks.records.runs import AskKind, AskRow, VoteRow, WaitingOn
 from runbooks.spec.model import show_duration
+from runbooks.spec.runbook_step import RunbookStep
 from runbooks.steps.gate import Gate
 from runbooks.steps.holders import listed
+from runbooks.steps.rollout import Rollout
 
 #: How a gate's time can be over; neither is an approval.
 _EXPIRED = {"hold": "expired", "deny": "denied"}
+
+
+def check_requester(steps: Iterable[RunbookStep], by: Person) -> None:
+    """Raises Refused when other people must approve one of the steps, and nobody knows whom they are other
+    than."""
+    if by.is_unknown and any(_needs_others(step) for step in steps):
+        raise Refused(
+            f"Somebody else than who asks has to approve this, and Maint does not know who {by.id} is in "
+            f"Slack. Who looks after maint.yaml can say so there: `logins: {{{by.id}: U0123ABCD}}`; or ask "
+            "for it in Slack."
+        )
+
+
+def _needs_others(step: RunbookStep) -> bool:
+    gate: Any = step.fields if step.model is Gate else None
+    if step.model is Rollout and (between := step.fields.get("between")):
+        gate = between["gate"]
+    # A reference counts as well: what it will be is not known yet.
+    if gate is not None and gate.get("requester_may_approve") is not True:
+        return True
+    return any(_needs_others(inner) for inner in (*step.steps, step.rollback) if inner is not None)
 
 
 async def run_gate(at: At, model: Gate, *, name: str = "gate", title: str = "") -> Outcome:

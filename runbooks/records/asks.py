@@ -18,7 +18,7 @@ from runbooks.records.database import scrubber_of
 from runbooks.records.person import Person
 from runbooks.records.run_tables import asks, runs, votes
 from runbooks.records.runs import AskRow, RunRow, VoteRow, as_row
-from runbooks.scrub import Scrubber
+from runbooks.scrub import scrubbed
 
 #: A transaction, for those who only hand it on: what it can do is the records' business.
 Transaction: TypeAlias = Connection
@@ -80,7 +80,7 @@ def open_ask(
         "state": OPEN,
         "title": scrub(question.title),
         "choices": list(question.choices),
-        "spec": _scrubbed(question.spec, scrub),
+        "spec": scrubbed(question.spec, scrub),
         "digest": question.digest,
         "channel": question.channel,
         "opened_at": at,
@@ -205,7 +205,7 @@ def hand_over(connection: Connection, ask: str, spec: Mapping[str, Any], at: dat
     statement = (
         update(asks)
         .where(asks.c.id == ask, asks.c.state == OPEN)
-        .values(spec=_scrubbed(spec, scrubber_of(connection)), remind_at=at)
+        .values(spec=scrubbed(spec, scrubber_of(connection)), remind_at=at)
     )
     row = connection.execute(statement.returning(*asks.c)).first()
     return as_row(AskRow, row) if row else None
@@ -253,14 +253,3 @@ def _vote(connection: Connection, vote: VoteRow) -> dict[str, Any]:
         "break_glass": vote.break_glass,
         "at": vote.at,
     }
-
-
-def _scrubbed(value: Any, scrub: Scrubber) -> Any:
-    """JSON with every text in it scrubbed."""
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, Mapping):
-        return {str(key): _scrubbed(inner, scrub) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_scrubbed(inner, scrub) for inner in value]
-    return value

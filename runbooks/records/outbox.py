@@ -13,8 +13,10 @@ from runbooks.ids import new_id
 from runbooks.records import budgets
 from runbooks.records.budgets import Budget
 from runbooks.records.cards import CLAIM, RUN
+from runbooks.records.database import scrubber_of
 from runbooks.records.run_tables import outbox
 from runbooks.records.schema import cards
+from runbooks.scrub import scrubbed
 
 #: Rows that are looked at to find some that may be posted together.
 _LOOKED_AT = 100
@@ -55,7 +57,8 @@ def put(
     key: str = "",
 ) -> str:
     """Adds a message within the caller's transaction; returns its id. Without a channel it goes to the thread
-    of the run's card. One of the same `key` is added once."""
+    of the run's card. One of the same `key` is added once. Secrets are scrubbed: another replica, which does
+    not know a run's own, may post it."""
     letter = sha256(key.encode()).hexdigest()[:26] if key else new_id()
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(
@@ -65,7 +68,7 @@ def put(
             run=run,
             channel=channel,
             kind=kind,
-            body=body,
+            body=scrubbed(body, scrubber_of(connection)),
             priority=priority,
             created_at=datetime.now(UTC),
             attempts=0,

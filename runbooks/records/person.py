@@ -11,3 +11,14 @@ class Person:
     id: str
     name: str
     team: str = ""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether this is a login at the terminal (`alice@bastion`), and nobody said whose: it may be
+        anybody's. No id of Slack's has an @."""
+        return is_login(self.kind, self.id)
+
+
+def is_login(kind: str, id_: str) -> bool:
+    """Whether the id of a person of that kind is a login, and not the Slack user that `logins:` names."""
+    return kind == "terminal" and "@" in id_

@@ -61,6 +61,7 @@ def test_environments_of_two_grants_are_not_added_up() -> None:
         ({"targets": {"gone": "…"}}, {""}),
         ({"steps": [{"target": "preview", "steps": [{"target": "app"}]}]}, {"production", "staging"}),
         ({"rollback": [{"target": "app"}]}, {"production"}),
+        ({"locks": ["app", "no target"]}, {"production"}),
         ({"steps": [{"target": "{{ steps.list.name }}"}]}, {""}),
         ({"steps": [{"target": "*"}, {"target": ""}]}, set()),
         ({}, set()),
@@ -73,6 +74,9 @@ def test_a_plan_touches_the_environments_of_all_its_targets(plan: dict[str, Any]
 
 def test_breaking_the_glass_is_granted_by_its_name_only() -> None:
     """`*` grants every command, and not this."""
-    assert access(commands=("*",)).roles_granted("break-glass") == frozenset()
-    assert access(commands=("break-glass",)).roles_granted("break-glass") == {"sre"}
-    assert access(commands=("break-glass",), channels=("alerts",)).roles_granted("break-glass") == frozenset()
+    assert access(commands=("*",)).roles_granted("break-glass", ["production"]) == frozenset()
+    assert access(commands=("break-glass",)).roles_granted("break-glass", ["production"]) == {"sre"}
+    assert (
+        access(commands=("break-glass",), channels=("alerts",)).roles_granted("break-glass", ["production"])
+        == frozenset()
+    )

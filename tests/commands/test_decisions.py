@@ -1,13 +1,16 @@
 """`approve`, `reject`, `answer`, `review`: which question is meant, and what the engine is told."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from commands.command import Request
+from runbooks.access import Access, Grant
 from runbooks.engine.decided import Verdict
 from tests.commands.world import (
     NOW,
+    OPS,
     OTHER,
     RUN,
     Engine,
@@ -197,6 +200,18 @@ async def test_the_glass_is_broken_by_those_whom_a_grant_names_so(request_: Requ
 
     said = [done[-1] for done in world.engine.done]
     assert said == ([{"reason": "db is down", "break_glass": True}] if allowed else [])
+
+
+async def test_a_grant_for_staging_breaks_no_glass_in_production() -> None:
+    """The grant's environments hold for it as for everything else, though the person holds the role."""
+    world = World(Engine().put(view(run_row(), GATE)))
+    grants = (Grant(role="chief", commands=("break-glass",), environments=("staging",)),)
+    typed = in_slack("kim", 'approve deploy01 --break-glass "db is down"', "chief")
+
+    reply = await world.ask(replace(typed, access=Access(frozenset({"chief", "sre"}), grants, OPS)))
+
+    assert "its environments must be those" in read(reply)
+    assert world.engine.done == []
 
 
 async def test_breaking_the_glass_needs_a_reason() -> None:

@@ -107,6 +107,18 @@ async def test_a_known_failure_says_what_happened(dispatcher: Dispatcher) -> Non
     assert "p4ssw0rd" not in str(reply)
 
 
+async def test_a_mistyped_word_brings_no_secret_into_the_audit_log(
+    dispatcher: Dispatcher, records: Records
+) -> None:
+    """`rnu` may have been `run`, and nobody knows which of its values is secret."""
+    reply = await dispatcher.admit(request("rnu deploy version=1.2 token=hunter22-canary"))
+
+    assert isinstance(reply, Reply)
+    (recorded,) = await records.events()
+    assert "canary" not in str(recorded)
+    assert recorded.event.object.startswith("rnu deploy ")
+
+
 async def test_without_the_audit_log_nothing_is_done(
     dispatcher: Dispatcher, act: Scripted, tmp_path: Path
 ) -> None:

@@ -137,6 +137,21 @@ def test_a_gate_says_who_decides_until_when_and_who_did() -> None:
     assert {"approve", "reject", "cancel", "details"} == pressed(reply)
 
 
+def test_a_gate_says_what_its_plan_does_not_know_yet() -> None:
+    """Who approves is not told that a value is fixed which an earlier step will only print."""
+    plan = {"steps": [
+        {"path": "backup", "unresolved": ["steps.look.host"]},
+        {"path": "go"},
+        {"path": "restore", "unresolved": ["steps.backup.key"]},
+    ]}  # fmt: skip
+    shown = view(step("backup", "ok"), step("go", "waiting"), asks=(ask(),), plan=plan)
+
+    for card in (run_card(shown), gate_card(shown, ask())):
+        assert "known only later: steps.backup.key (restore)" in words(card)
+        assert "steps.look.host" not in words(card)
+    assert "known only later" not in words(gate_card(shown, ask(state="closed", answer="approve")))
+
+
 def test_a_decided_gate_has_no_buttons_left() -> None:
     """Neither on the run's card nor on its own."""
     closed = ask(state="closed", answer="approve", answered_name="kim", closed_at=NOW)

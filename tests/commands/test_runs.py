@@ -95,9 +95,11 @@ async def test_a_run_that_waits_for_a_time_says_when_it_goes_on() -> None:
 async def test_one_run_is_shown_with_steps_people_and_journal() -> None:
     """Times, attempts, outputs, who said what and why, and everything that was done outside."""
     gate = closed(ask(), reason="looks good")
+    plan = {"targets": {"app": "x"}, "steps": [{"path": "shift", "title": "Shift", "kind": "command",
+            "lines": ["app: shift 25"], "unresolved": ["steps.backup.key"]}]}  # fmt: skip
     engine = Engine(effects=(effect(state="doubted", repeatable=False),)).put(
         view(
-            run_row(state="failed", ended_at=NOW, stop_reason="errors at 7 %"),
+            run_row(state="failed", ended_at=NOW, stop_reason="errors at 7 %", plan=plan),
             gate,
             steps=(
                 step_row("backup", outputs={"key": "s3://b/1"}),
@@ -115,6 +117,8 @@ async def test_one_run_is_shown_with_steps_people_and_journal() -> None:
     assert "the shop answered 500" in shown
     assert "kim said approve at go 4 min ago, alone, with the glass broken: nobody answers" in shown
     listings = {listing.name: listing.text for listing in reply.details}
+    assert "app: shift 25\n  known only later: steps.backup.key" in listings["plan.txt"]
+    assert "d1d1d1" in listings["plan.txt"]
     assert "key: s3://b/1" in listings["steps.txt"]
     assert "go gate: approve by kim, because: looks good" in listings["decisions.txt"]
     assert "shift set, attempt 1: doubted  (not repeatable" in listings["journal.txt"]
@@ -217,3 +221,17 @@ async def test_a_lock_is_taken_away_only_in_granted_environments() -> None:
 
         assert reply.title == "Not allowed"
         assert engine.engine.done == []
+
+
+@pytest.mark.parametrize("typed", ["stop everything fire", "resume everything"])
+async def test_a_grant_for_staging_neither_stops_nor_resumes_production(typed: str) -> None:
+    """Everything is every environment."""
+    engine = world()
+    grant = Grant(role="dev", commands=("stop", "resume"), environments=("staging",))
+    access = Access(frozenset({"dev"}), (grant,), OPS)
+
+    reply = await engine.ask(replace(in_slack("sam", typed), access=access))
+
+    assert "every environment" in read(reply)
+    assert engine.engine.done == []
+    assert engine.audit.events[-1].outcome == "denied"

@@ -179,6 +179,21 @@ def test_the_requester_does_not_approve(desk: Desk) -> None:
     assert desk.now(ask).state == "open"
 
 
+def test_nobody_approves_what_an_unknown_login_asked_for(desk: Desk) -> None:
+    """Whoever approves it in Slack may be the one who asked at the terminal, unless the gate allows that."""
+    run = desk.run(requester_kind="terminal", requester_id="rita@bastion")
+    free = desk.run(requester_kind="terminal", requester_id="rita@bastion")
+    known = desk.run(requester_kind="terminal", requester_id="U1")
+
+    said = desk.decide(desk.ask(run), "approve", REQUESTER)
+
+    assert (said.outcome, desk.events()[0].outcome) == (Verdict.DENIED, "denied")
+    assert "Nobody knows who rita@bastion is" in said.text
+    assert desk.decide(desk.ask(known), "approve", ANN).outcome == Verdict.CLOSED
+    own = desk.ask(free, spec=gate_spec(requester_may_approve=True))
+    assert desk.decide(own, "approve", ANN).outcome == Verdict.CLOSED
+
+
 def test_the_requester_approves_where_the_gate_says_so(desk: Desk) -> None:
     """With requester_may_approve, and only as an approver."""
     ask = desk.ask(spec=gate_spec(requester_may_approve=True))

@@ -162,6 +162,20 @@ def test_no_secret_is_stored(database_url: str) -> None:
     assert "xoxb" not in repr(recorded)
 
 
+def test_nobody_hides_by_giving_their_own_id_as_a_secret(database_url: str) -> None:
+    """A run's secret is chosen by who asks for it; who did what stays readable all the same."""
+    engine = open_database(database_url, Scrubber(["U0MALLORY", "gate.approve", "C0OPS"]))
+    migrate(engine)
+    event = make_event(actor_id="U0MALLORY", action="gate.approve", channel="C0OPS", object="gate.approve")
+    with engine.begin() as connection:
+        append(connection, event)
+        (found,) = newest(connection)
+    engine.dispose()
+
+    assert (found.event.actor_id, found.event.action) == ("U0MALLORY", "gate.approve")
+    assert (found.event.channel, found.event.object) == ("C0OPS", "[secret]")
+
+
 def test_pages_go_back_without_gaps(engine: Engine) -> None:
     """Page after page, newest first, every event comes once, though new ones arrive meanwhile."""
     with engine.begin() as connection:

@@ -1,14 +1,19 @@
 """Runs on a real database, carried by a real queue: what is done, what is asked, what is kept."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from runbooks.engine.decided import Verdict
 from runbooks.engine.runners import RUNNERS
 from runbooks.errors import Refused, UsageError
+from runbooks.records.person import Person
 from runbooks.records.runs import RunState
+from runbooks.scrub import PLACEHOLDER
+from runbooks.steps.command import Command
 from runbooks.steps.gate import Gate
 from tests.runs.conftest import OLGA, RITA, SAM
 
@@ -178,6 +183,32 @@ async def test_a_gate_opens_after_enough_distinct_people(build: Build, tmp_path:
 
         assert outcomes == [Verdict.DENIED, Verdict.COUNTED, Verdict.DUPLICATE, Verdict.CLOSED]
         assert house.effects() == ["acted"]
+
+
+FREE = GATED.replace("name: gated", "name: free").replace("quorum: 2", "requester_may_approve: true")
+LED_BACK = """
+    name: back
+    title: Led back
+    steps:
+      - id: act
+        command: {target: here, run: [sh, -c, 'echo acted >> effects'], directory: DIR}
+    rollback:
+      - id: sure
+        gate: {approvers: [sre]}
+"""
+
+
+async def test_who_is_unknown_starts_nothing_that_others_must_approve(build: Build, tmp_path: Any) -> None:
+    """Four eyes are two people's: a login of nobody in particular would be a second person to its owner."""
+    login = Person(kind="terminal", id="rita@bastion", name="rita")
+    async with build(texts(tmp_path, gated=GATED, back=LED_BACK, free=FREE)) as house:
+        for name in ("gated", "back"):
+            with pytest.raises(Refused, match="does not know who rita@bastion is"):
+                await house.start(name, login)
+        free = await house.start("free", login)
+        known = await house.start("gated", replace(login, id="U0RITA"))
+
+        assert {run.id for run in await house.engine.runs()} == {free, known}
 
 
 async def test_a_gate_that_expires_denies(build: Build, tmp_path: Any) -> None:
@@ -376,3 +407,47 @@ async def test_nothing_leads_past_a_gate_that_is_broken(
 
         assert view.open_asks[0].choices == ("retry", "rollback", "abandon")
         assert house.effects() == []
+
+
+async def test_a_secret_is_in_no_row_that_another_process_shows(
+    build: Build, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in a message, nor in what the journal keeps of the state that an action left."""
+    canary = "c4nary-of-the-run"
+    telling = """
+        name: telling
+        title: Telling
+        params: {token: {secret: true}}
+        steps:
+          - id: say
+            slack.message: {text: 'it is {{ params.token }}'}
+          - id: act
+            command:
+              target: here
+              run: [sh, -c, 'echo "$1" >> effects', sh, '{{ params.token }}']
+              directory: DIR
+    """
+
+    async def record(*_: object) -> dict[str, Any]:
+        return {
+            "there": (tmp_path / "effects").read_text().split() if (tmp_path / "effects").exists() else []
+        }
+
+    monkeypatch.setattr(Command, "reversible", True)
+    monkeypatch.setattr(Command, "record", record)
+    async with build(texts(tmp_path, telling=telling)) as house:
+        run = await house.start("telling", token=canary)
+        await house.over(run)
+        (effect,) = await house.engine.journal(run)
+        rows = await house.records.read(
+            lambda connection: "".join(
+                str(row)
+                for table in ("runs", "run_steps", "effects", "outbox", "audit_events")
+                for row in connection.execute(text(f"SELECT * FROM {table}"))
+            )
+        )
+
+        assert house.effects() == [canary]
+        assert effect.result["after"] == {"there": [PLACEHOLDER]}
+        assert f"it is {PLACEHOLDER}" in rows
+        assert canary not in rows

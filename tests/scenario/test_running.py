@@ -83,7 +83,7 @@ async def test_missing_parameters_open_a_form(any_floor: Floor) -> None:
 
 
 async def test_choices_of_targets_load_as_somebody_types(floor: Floor) -> None:
-    """A list of what an endpoint answers with, filtered by what was typed."""
+    """A list of what an endpoint answers with, filtered by what was typed; nothing else can be given."""
     choices = "{type: choice, choices_from: {target: app, path: /versions}}"
     pattern = "{type: string, pattern: '\\d+\\.\\d+\\.\\d+', prompt: Which version}"
     floor.runbook("asks", ASKS.replace(pattern, choices))
@@ -93,7 +93,16 @@ async def test_choices_of_targets_load_as_somebody_types(floor: Floor) -> None:
         form = await floor.form("admin")
         typed = await floor.sandbox.suggest("admin", form, "maint-param:version", "1.")
         found = [option["value"] for option in (typed.answer or {})["options"]]
+        await floor.type("admin", "run asks version=9.9.9")
+        await floor.type("admin", "run asks version=1.3.0")
+        await floor.shows(await floor.card("Asks for 1.3.0"), "Done")
+        floor.site.body = "no list"
+        await floor.type("admin", "run asks version=2.0.0")
+        await floor.told("admin", "the choices are no JSON")
+        outcomes = [outcome for _, outcome in await floor.audited("command.run.finished")]
     assert found == ["1.2.3", "1.3.0"]
+    assert sorted(outcomes) == ["failed", "invalid", "invalid", "ok"]
+    assert floor.effects() == ["1.3.0", "2", "app"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from bot.sandbox import Message
+from runbooks.records.audit import Filter
 from runbooks.records.run_tables import asks
 from tests.slack.conftest import ALERTS, OPS, Edged
 
@@ -208,6 +209,9 @@ async def test_a_grant_for_one_channel_does_not_reach_another(edged: Edged) -> N
     await edged.sandbox.click("sre2", card, "Retry")
 
     assert await edged.audited("command.press.finished", "denied") == 1
+    question = (await state(edged, run)).id
+    (refused,) = await edged.place.records.events(Filter(action="command.press.finished"))
+    assert (refused.event.actor_id, refused.event.object) == ("U00000SRE2", f"press retry {run}.{question}")
     assert (await state(edged, run)).state == "open"
 
 
