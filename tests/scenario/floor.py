@@ -93,9 +93,17 @@ class Floor:
 
     async def told(self, user: str, words: str, channel: str = "ops") -> Message:
         """What a member is told in private, once it is there."""
-        found = await self.sees(words, channel, user)
-        assert found.ephemeral_to == self.sandbox.workspace.member(user).id
-        return found
+        member = self.sandbox.workspace.member(user).id
+
+        def look() -> Message | None:
+            for message in reversed(self.sandbox.messages(channel, user)):
+                if message.ephemeral_to == member and words in message.shown:
+                    return message
+            return None
+
+        return await self.until(
+            look, lambda: f"no {words!r} but {[m.shown for m in self.sandbox.messages(channel, user)]}"
+        )
 
     async def start(
         self, line: str, user: str = "admin", channel: str = "ops", card: str = "run "
