@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, and_, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.ids import new_id
 from runbooks.records.database import scrubber_of
+from runbooks.records.insert import insert_into
 from runbooks.records.person import Person
 from runbooks.records.run_tables import asks, runs, votes
 from runbooks.records.runs import AskRow, RunRow, VoteRow, as_row
@@ -94,8 +94,7 @@ def open_ask(
         "evidence": "",
         "closed_at": None,
     }
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(asks).values(values).on_conflict_do_nothing()
+    statement = insert_into(connection, asks).values(values).on_conflict_do_nothing()
     row = connection.execute(statement.returning(*asks.c)).first()
     if row is not None:
         return as_row(AskRow, row), True
@@ -180,16 +179,14 @@ def void_open(connection: Connection, run: str, reason: str, at: datetime) -> No
 
 def add_vote(connection: Connection, vote: VoteRow) -> bool:
     """Notes what a person said. False when that person said something to this ask before: that stands."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(votes).values(_vote(connection, vote)).on_conflict_do_nothing()
+    statement = insert_into(connection, votes).values(_vote(connection, vote)).on_conflict_do_nothing()
     return connection.execute(statement.returning(votes.c.ask)).first() is not None
 
 
 def put_vote(connection: Connection, vote: VoteRow) -> None:
     """Notes what a person said, in place of what the same person said before."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     values = _vote(connection, vote)
-    statement = dialect.insert(votes).values(values)
+    statement = insert_into(connection, votes).values(values)
     keys = [votes.c.ask, votes.c.person]
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from runbooks.records.insert import insert_into
 from runbooks.records.run_tables import budgets
 
 #: How often a bucket is tried again that another replica took from at the same moment.
@@ -57,8 +57,7 @@ def _look(
     query = select(budgets.c.tokens, budgets.c.at).where(budgets.c.name == budget.name)
     row = connection.execute(query).first()
     if row is None:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        new = dialect.insert(budgets).values(name=budget.name, tokens=budget.size, at=now)
+        new = insert_into(connection, budgets).values(name=budget.name, tokens=budget.size, at=now)
         connection.execute(new.on_conflict_do_nothing())
         row = connection.execute(query).one()
     elapsed = max(0.0, (now - row.at).total_seconds())

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.ids import new_id
 from runbooks.records.audit import Event, Outcome, append
+from runbooks.records.insert import insert_into
 from runbooks.records.schema import deliveries
 
 
@@ -44,14 +44,12 @@ def record(connection: Connection, entries: Sequence[Entry]) -> list[bool]:
 
 def _claim(connection: Connection, digests: Iterable[str]) -> set[str]:
     """Those of the digests that nobody had claimed before."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     # In one order everywhere: two replicas that each wait for the other's row would be a deadlock.
     now = datetime.now(UTC)
     rows = [{"digest": digest, "at": now} for digest in sorted(digests)]
     if not rows:
         return set()
-    # RETURNING says what was inserted; psycopg's rowcount is -1 here.
-    statement = dialect.insert(deliveries).values(rows).on_conflict_do_nothing()
+    statement = insert_into(connection, deliveries).values(rows).on_conflict_do_nothing()
     return set(connection.scalars(statement.returning(deliveries.c.digest)))
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, insert, select, text
 
 from runbooks.records.run_tables import locks, runs
 from runbooks.records.runs import LockRow, RunState, WaitingOn, as_row
@@ -28,9 +27,8 @@ def acquire(connection: Connection, run: str, targets: Sequence[str], reason: st
     if missing and _somebody_before(connection, run, set(missing)):
         return False
     if missing:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         rows = [{"target": target, "run": run, "since": now, "reason": reason} for target in missing]
-        connection.execute(dialect.insert(locks).values(rows))
+        connection.execute(insert(locks), rows)
     return True
 
 

@@ -7,13 +7,13 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, Row, case, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.ids import new_id
 from runbooks.records import budgets
 from runbooks.records.budgets import Budget
 from runbooks.records.cards import CLAIM, RUN
 from runbooks.records.database import scrubber_of
+from runbooks.records.insert import insert_into
 from runbooks.records.run_tables import outbox
 from runbooks.records.schema import cards
 from runbooks.scrub import scrubbed
@@ -60,9 +60,8 @@ def put(
     of the run's card. One of the same `key` is added once. Secrets are scrubbed: another replica, which does
     not know a run's own, may post it."""
     letter = sha256(key.encode()).hexdigest()[:26] if key else new_id()
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(
-        dialect.insert(outbox)
+        insert_into(connection, outbox)
         .values(
             id=letter,
             run=run,

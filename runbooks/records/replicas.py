@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.records.columns import UtcTime
+from runbooks.records.insert import insert_into
 from runbooks.records.run_tables import replicas
 
 #: "reap" in ASCII: one replica at a time takes over what the dead ones left.
@@ -21,7 +21,6 @@ def database_now(connection: Connection) -> datetime:
 
 def enrol(connection: Connection, replica: str, host: str, pid: int, version: str, lease: timedelta) -> bool:
     """A new replica, from now on. False when its old row still stands: it is to be buried first."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     now = database_now(connection)
     row = {
         "id": replica,
@@ -31,7 +30,7 @@ def enrol(connection: Connection, replica: str, host: str, pid: int, version: st
         "started_at": now,
         "lease_until": now + lease,
     }
-    statement = dialect.insert(replicas).values(row).on_conflict_do_nothing()
+    statement = insert_into(connection, replicas).values(row).on_conflict_do_nothing()
     return connection.execute(statement.returning(replicas.c.id)).first() is not None
 
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, case, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from runbooks.records import cards, locks
+from runbooks.records.insert import insert_into
 from runbooks.records.run_tables import replicas, run_snapshots, run_steps, runs
 from runbooks.records.runs import (
     OVER,
@@ -66,11 +66,10 @@ def begin(
 
     `snapshot`: the path and the text of its runbook.
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     path, source = snapshot
-    kept = dialect.insert(run_snapshots).values(digest=run.snapshot, path=path, source=source)
+    kept = insert_into(connection, run_snapshots).values(digest=run.snapshot, path=path, source=source)
     connection.execute(kept.on_conflict_do_nothing())
-    statement = dialect.insert(runs).values(**asdict(run)).on_conflict_do_nothing()
+    statement = insert_into(connection, runs).values(**asdict(run)).on_conflict_do_nothing()
     if connection.execute(statement.returning(runs.c.id)).first() is None:
         return _of_key(connection, run.key)
     if steps:
@@ -316,10 +315,9 @@ def change_step(connection: Connection, run: str, path: str, **values: Any) -> N
 
 def add_steps(connection: Connection, steps: Sequence[StepRow]) -> None:
     """Adds the steps that were not known when the run began; those that are there stay."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     if steps:
         rows: list[Mapping[str, Any]] = [asdict(step) for step in steps]
-        connection.execute(dialect.insert(run_steps).values(rows).on_conflict_do_nothing())
+        connection.execute(insert_into(connection, run_steps).values(rows).on_conflict_do_nothing())
 
 
 def redraw(connection: Connection, run: str, priority: int) -> None:

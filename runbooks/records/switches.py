@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from runbooks.records.insert import insert_into
 from runbooks.records.person import Person
 from runbooks.records.run_tables import switches
 
@@ -14,9 +14,8 @@ _PAUSE = select(switches.c.by_name, switches.c.reason).where(switches.c.name == 
 
 def switch_on(connection: Connection, name: str, by: Person, reason: str, at: datetime) -> bool:
     """False when it is on already: the first reason stands."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {"name": name, "by_id": by.id, "by_name": by.name, "reason": reason, "at": at}
-    statement = dialect.insert(switches).values(row).on_conflict_do_nothing()
+    statement = insert_into(connection, switches).values(row).on_conflict_do_nothing()
     return connection.execute(statement.returning(switches.c.name)).first() is not None
 
 
