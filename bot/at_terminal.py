@@ -23,7 +23,7 @@ from bot.logs import set_up_logs
 from bot.settings import load_settings
 from commands.command import Actor, ActorKind, Group, Request
 from commands.dispatch import Admission
-from commands.reply import Note, Reply, scrubbed
+from commands.reply import Note, Reply
 from commands.rights import short
 from commands.run_detail import in_full
 from runbooks.access import TERMINAL, Place, terminal_access
@@ -34,6 +34,7 @@ from runbooks.ids import new_id
 from runbooks.records import replicas
 from runbooks.records.only_process import only_process
 from runbooks.records.runs import RunState
+from runbooks.scrub import scrubbed
 from runbooks.status import EXIT_CODES, Status
 
 #: The commands that change runs: somebody has to carry on what they set going.

@@ -6,7 +6,6 @@ from commands.deciding import choose, decide, named_run
 from commands.reply import Reply
 from runbooks.errors import UsageError
 from runbooks.records.runs import AskKind
-from runbooks.targets import TargetBase
 
 #: What a run may ask beside its gates and reviews, which have words of their own.
 QUESTIONS = (AskKind.FAILED, AskKind.IN_DOUBT, AskKind.CANCELLED, AskKind.MANUAL, AskKind.ROLLOUT)
@@ -32,12 +31,7 @@ class Answer(Command):
         ("answer 3f9kq2ab promote", "the rollout goes to its next stage now"),
     )
     everyone = True
-    instant = False
     group = Group.DECIDE
-
-    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None: who may answer depends on the question."""
-        return ()
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

@@ -6,7 +6,6 @@ from commands.deciding import choose, decide, named_run, reason_in
 from commands.reply import Reply
 from runbooks.errors import UsageError
 from runbooks.records.runs import AskKind
-from runbooks.targets import TargetBase
 
 GLASS = "--break-glass"
 
@@ -34,12 +33,7 @@ class Approve(Command):
         ),
     )
     everyone = True
-    instant = False
     group = Group.DECIDE
-
-    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None: whose decision it is, the gate says."""
-        return ()
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

@@ -5,7 +5,6 @@ from commands.deciding import check_may_stop, nothing_asked, reason_in, said
 from commands.reply import Reply
 from commands.rights import find_run
 from runbooks.errors import UsageError
-from runbooks.targets import TargetBase
 
 
 class Cancel(Command):
@@ -20,12 +19,7 @@ class Cancel(Command):
     )
     examples = (('cancel 3f9kq2ab "wrong version"', "stops that run"),)
     everyone = True
-    instant = False
     group = Group.RUN
-
-    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None: who may stop a run depends on the run."""
-        return ()
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

@@ -106,15 +106,18 @@ class Command(Protocol):
     usage: str  # what may follow the word: "[target …]"
     about: str  # a paragraph, for `/maint help WORD`
     examples: tuple[tuple[str, str], ...]  # what to type, and what it does
-    everyone: bool  # needs no grant of its word: it shows the asker's own, or asks for a right at every run
-    instant: bool  # answers from memory, without asking any system
+    everyone: bool = (
+        False  # needs no grant of its word: it shows the asker's own, or asks for a right at every run
+    )
+    instant: bool = False  # answers from memory, without asking any system
     by_runbook: bool = False  # granted with any runbook (`runbooks:` of a grant), not as a word
     starts_runs: bool = False  # the terminal follows what it started
     group: Group = Group.LOOK
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """The targets that the words name. Raises UsageError when the words do not fit."""
-        ...
+        """The targets that the words name, to be allowed before anything is done; none where it is a run, or
+        a question of one, that says whose business it is. Raises UsageError when the words do not fit."""
+        return ()
 
     def hidden(self, words: tuple[str, ...], services: Services) -> tuple[str, ...]:
         """The words, or parts of them, that must not stand in the audit log: values of secret parameters."""

@@ -10,12 +10,12 @@ import structlog
 
 from commands.command import Command, Progress, Request, Services, may_use
 from commands.given import FormNeeded, secrets_in
-from commands.reply import Note, Paragraph, Reply, scrubbed
+from commands.reply import Note, Paragraph, Reply
 from commands.words import LONGEST, quoted, split_words
 from runbooks.errors import MaintError, RecordsError, Refused, UsageError
 from runbooks.nearest import nearest
 from runbooks.records.audit import Event, Outcome
-from runbooks.scrub import PLACEHOLDER, Scrubber
+from runbooks.scrub import PLACEHOLDER, Scrubber, scrubbed
 from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
 

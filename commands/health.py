@@ -37,8 +37,6 @@ class Health(Command):
         ("health", "everything that you may see"),
         ("health db cache", "only the targets db and cache"),
     )
-    everyone = False
-    instant = False
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
         """The targets named; each once."""

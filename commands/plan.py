@@ -18,7 +18,6 @@ from runbooks.spec.planned import PlannedStep
 from runbooks.spec.runbook import Runbook
 from runbooks.steps.action import Risk
 from runbooks.steps.choices import look_up_choices
-from runbooks.targets import TargetBase
 
 #: Seconds that an endpoint of choices gets to answer.
 LOOK_UP = 5.0
@@ -41,14 +40,8 @@ class Plan(Command):
         ("plan deploy-rollout version=1.2.3", "what that rollout would do"),
         ('plan restart-service host=web-1 note="two words"', "a value with spaces stands in quotes"),
     )
-    everyone = False
-    instant = False
     by_runbook = True
     group = Group.RUN
-
-    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None: which targets it is about is known when the plan is made."""
-        return ()
 
     def hidden(self, words: tuple[str, ...], services: Services) -> tuple[str, ...]:
         """The values of secret parameters."""

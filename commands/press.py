@@ -16,7 +16,6 @@ from runbooks.engine.decided import Decided, Verdict
 from runbooks.engine.decisions import permitted
 from runbooks.errors import Refused, UsageError
 from runbooks.records.runs import AskRow, RunView
-from runbooks.targets import TargetBase
 
 DETAILS, CANCEL, UNDO = "details", "cancel", "undo"
 #: The outcome that says: ask for words, and press again with them.
@@ -54,12 +53,7 @@ class Press(Command):
     about = "What the buttons of a card do. Nobody types it."
     examples = ()
     everyone = True  # the run and the question say whose business they are
-    instant = False
     group = Group.DECIDE
-
-    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None: the run knows them."""
-        return ()
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

@@ -4,7 +4,6 @@ from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import choose, decide, named_run, reason_in
 from commands.reply import Reply
 from runbooks.errors import UsageError
-from runbooks.targets import TargetBase
 
 
 class Reject(Command):
@@ -19,12 +18,7 @@ class Reject(Command):
     )
     examples = (('reject 3f9kq2ab "not before the backup"', "the run does not go on, and its card says why"),)
     everyone = True
-    instant = False
     group = Group.DECIDE
-
-    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None: whose decision it is, the gate says."""
-        return ()
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

@@ -4,11 +4,11 @@ Slack and the terminal draw the same Reply. Text in it is data: a renderer escap
 with `<!channel>` in it stays a host name with `<!channel>` in it.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from runbooks.status import Status
 
@@ -205,24 +205,3 @@ class Reply:
     form: RunForm | None = None  # where forms can be shown, this one is, in place of the reply
     data: object = field(default=None, compare=False)  # the same for machines: `--json`
     run: str = ""  # the run that was started: the terminal follows it
-
-
-def scrubbed(value: T, scrub: Callable[[str], str]) -> T:
-    """The same with every text in it scrubbed, however deep: a Reply, or a part of one."""
-    return cast("T", _scrubbed(value, scrub))
-
-
-def _scrubbed(value: object, scrub: Callable[[str], str]) -> object:
-    if isinstance(value, StrEnum):
-        return value
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, dict):
-        return {key: _scrubbed(item, scrub) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_scrubbed(item, scrub) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{each.name: _scrubbed(getattr(value, each.name), scrub) for each in fields(value)}
-        )
-    return value

@@ -6,7 +6,6 @@ from commands.reply import Reply
 from commands.rights import check_everywhere
 from commands.stop import EVERYTHING
 from runbooks.errors import UsageError
-from runbooks.targets import TargetBase
 
 
 class Resume(Command):
@@ -20,13 +19,7 @@ class Resume(Command):
         "granted by itself, so that who may pull the brake is not always who may release it."
     )
     examples = (("resume everything", "runs go on where they stood"),)
-    everyone = False
-    instant = False
     group = Group.EMERGENCY
-
-    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None: it is about all of them."""
-        return ()
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

@@ -5,7 +5,6 @@ from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import choose, decide, named_run, reason_in
 from commands.reply import Reply
 from runbooks.records.runs import AskKind
-from runbooks.targets import TargetBase
 
 
 class Review(Command):
@@ -23,12 +22,7 @@ class Review(Command):
         ('review 3f9kq2ab "right thing to do, added Kim to sre"', "closes that review"),
     )
     everyone = True
-    instant = False
     group = Group.DECIDE
-
-    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None: it is about what people did."""
-        return ()
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

@@ -6,7 +6,6 @@ from commands.reply import Note, Paragraph, Reply, Span, code, strong
 from commands.rights import find_run, may_run, short
 from commands.run import waits
 from runbooks.errors import Refused, UsageError
-from runbooks.targets import TargetBase
 
 
 class Rollback(Command):
@@ -21,15 +20,9 @@ class Rollback(Command):
         "asked to stop and rolls back then. It needs a grant for the runbook."
     )
     examples = (('rollback 3f9kq2ab "error rate doubled"', "puts back what was there before"),)
-    everyone = False
-    instant = False
     by_runbook = True
     starts_runs = True
     group = Group.RUN
-
-    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None: the run knows which targets it touched."""
-        return ()
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

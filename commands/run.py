@@ -9,7 +9,6 @@ from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import short
 from runbooks.records.runs import RunRow, RunView
 from runbooks.spec.runbook import Runbook
-from runbooks.targets import TargetBase
 
 
 class Run(Command):
@@ -29,15 +28,9 @@ class Run(Command):
         ("run deploy-rollout version=1.2.3", "starts the rollout of that version"),
         ('run restart-service host=web-1 note="two words"', "a value with spaces stands in quotes"),
     )
-    everyone = False
-    instant = False
     by_runbook = True
     starts_runs = True
     group = Group.RUN
-
-    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None: which targets it is about is known when the plan is made."""
-        return ()
 
     def hidden(self, words: tuple[str, ...], services: Services) -> tuple[str, ...]:
         """The values of secret parameters."""

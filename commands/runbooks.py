@@ -31,7 +31,6 @@ class Runbooks(Command):
         "test runs the tests beside them."
     )
     examples = (("runbooks", "what you may run"), ("runbooks deploy-rollout", "all about one of them"))
-    everyone = False
     instant = True
     by_runbook = True
     group = Group.LOOK

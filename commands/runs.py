@@ -35,7 +35,6 @@ class RunsCommand(Command):
         ("runs 3f9kq2ab", "all about one of them"),
     )
     everyone = True
-    instant = False
     group = Group.LOOK
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:

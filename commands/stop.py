@@ -5,7 +5,6 @@ from commands.deciding import reason_in, said
 from commands.reply import Reply
 from commands.rights import check_everywhere
 from runbooks.errors import UsageError
-from runbooks.targets import TargetBase
 
 EVERYTHING = "everything"
 
@@ -21,13 +20,7 @@ class Stop(Command):
         "waits goes on waiting, until somebody types resume everything. To stop a single run, cancel it."
     )
     examples = (('stop everything "data centre on fire"', "no run goes on until it is resumed"),)
-    everyone = False
-    instant = False
     group = Group.EMERGENCY
-
-    def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None: it is about all of them."""
-        return ()
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

@@ -17,7 +17,6 @@ class Targets(Command):
         "Lists the targets in maint.yaml that you may see: name, type, environment, and how each is reached."
     )
     examples = (("targets", "all of them"), ("targets db", "only db"))
-    everyone = False
     instant = True
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:

@@ -21,8 +21,6 @@ class Unlock(Command):
         "for the day when that does not come. The run that held it is not stopped: cancel does that."
     )
     examples = (('unlock app "that run hangs since Monday"', "the next run may have app"),)
-    everyone = False
-    instant = False
     group = Group.EMERGENCY
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:

@@ -2,9 +2,13 @@
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import StrEnum
+from typing import TypeVar, cast
 from urllib.parse import quote, quote_plus
+
+T = TypeVar("T")
 
 PLACEHOLDER = "[secret]"
 #: Shorter values would blank out ordinary text; maint.yaml refuses secrets shorter than this.
@@ -61,10 +65,22 @@ class Scrubber:
         return f"<Scrubber of {len(self._values)} forms>"
 
 
-def scrubbed(value: Any, scrub: Scrubber) -> Any:
-    """JSON with every text in it scrubbed."""
+def scrubbed(value: T, scrub: Callable[[str], str]) -> T:
+    """The same with every text in it scrubbed, however deep: in maps, lists, tuples and dataclasses."""
+    return cast("T", _scrubbed(value, scrub))
+
+
+def _scrubbed(value: object, scrub: Callable[[str], str]) -> object:
+    if isinstance(value, StrEnum):
+        return value
     if isinstance(value, str):
         return scrub(value)
     if isinstance(value, Mapping):
-        return {str(key): scrubbed(inner, scrub) for key, inner in value.items()}
-    return [scrubbed(inner, scrub) for inner in value] if isinstance(value, (list, tuple)) else value
+        return {key: _scrubbed(item, scrub) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_scrubbed(item, scrub) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{each.name: _scrubbed(getattr(value, each.name), scrub) for each in fields(value)}
+        )
+    return value

@@ -18,14 +18,14 @@ from bot.slack.letters import Letters, fit_together
 from bot.slack.messages import Messages
 from bot.slack.pace import UPDATES, posts, price
 from bot.slack.trouble import Gone, NoEntry, TooOften
-from commands.reply import Reply, scrubbed
+from commands.reply import Reply
 from commands.run_card import gate_card, run_card
 from runbooks.errors import MaintError, RecordsError, SlackError
 from runbooks.records.board import BoardRecords
 from runbooks.records.cards import CLAIM, GATE, RUN, Card, Claim
 from runbooks.records.outbox import Batch
 from runbooks.records.runs import RunView
-from runbooks.scrub import Scrubber
+from runbooks.scrub import Scrubber, scrubbed
 from runbooks.steps.reach import utc_now
 
 log = structlog.get_logger()

@@ -26,7 +26,7 @@ from runbooks.errors import MaintError
 from runbooks.ids import new_id
 from runbooks.records import journal, run_changes, runs
 from runbooks.records.asks import Question, void_open
-from runbooks.records.audit import append_once
+from runbooks.records.audit import Event, append_once
 from runbooks.records.runs import AskKind, EffectRow, Phase, RunState, StepState, WaitingOn
 from runbooks.scrub import Scrubber
 from runbooks.spec.plan import Plan, make_plan
@@ -124,20 +124,9 @@ class Advance:
             reference = new_id()[-8:]
             log.exception("run.crashed", run=self._run, reference=reference)
             reason = f"a fault in Maint itself: look for {reference} in its log"
-        hold = self._hold
-        newest = hold.view.ask("", AskKind.FAILED)
-        question = Question(
-            run=self._run,
-            path="",
-            kind=AskKind.FAILED,
-            title=f"The run cannot go on: {reason}",
-            choices=("retry", "abandon"),
-            spec={"reason": reason},
-            round=newest.round + 1 if newest else 1,
-        )
-        event = hold.event("run.stuck", "", "failed", reason=reason)
-        await hold.write(
-            partial(open_with_card, question=question, at=hold.now()), events=[event], priority=3
+        event = self._hold.event("run.stuck", "", "failed", reason=reason)
+        await self._ask(
+            AskKind.FAILED, f"The run cannot go on: {reason}", ("retry", "abandon"), reason, event
         )
         await self._rest(Waiting(on=WaitingOn.QUESTION))
 
@@ -285,21 +274,27 @@ class Advance:
         if not leads_back(way_back(runbook, rows, await self._journal()), rows.values()):
             await self._end(RunState.CANCELLED, run.stop_reason)
             raise _Over
+        event = hold.event("ask.opened", "", "accepted", kind="cancelled")
+        choices = ("rollback", "abandon")
+        await self._ask(AskKind.CANCELLED, f"Cancelled: {run.stop_reason}", choices, run.stop_reason, event)
+        return Waiting(on=WaitingOn.QUESTION)
+
+    async def _ask(
+        self, kind: AskKind, title: str, choices: tuple[str, ...], reason: str, event: Event
+    ) -> None:
+        """Asks about the run as a whole, not about a step of it."""
+        newest = self._hold.view.ask("", kind)
         question = Question(
             run=self._run,
             path="",
-            kind=AskKind.CANCELLED,
-            title=f"Cancelled: {run.stop_reason}",
-            choices=("rollback", "abandon"),
-            spec={"reason": run.stop_reason},
-            round=1,
+            kind=kind,
+            title=title,
+            choices=choices,
+            spec={"reason": reason},
+            round=newest.round + 1 if newest else 1,
         )
-        await hold.write(
-            partial(open_with_card, question=question, at=hold.now()),
-            events=[hold.event("ask.opened", "", "accepted", kind="cancelled")],
-            priority=3,
-        )
-        return Waiting(on=WaitingOn.QUESTION)
+        opening = partial(open_with_card, question=question, at=self._hold.now())
+        await self._hold.write(opening, events=[event], priority=3)
 
     async def _cancel_steps(self) -> None:
         """Nobody is asked any more about what was stopped, and what was under way says that it was."""

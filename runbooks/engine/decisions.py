@@ -1,11 +1,12 @@
 """One decision of one person: whether it counts, what it changes, and its audit event, in one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from runbooks.engine.decided import Decided, Verdict
+from runbooks.engine.events import of_person
 from runbooks.engine.times import show_time
 from runbooks.records import asks, audit
 from runbooks.records.asks import APPROVE, CLOSED, VOID, Question, Transaction
@@ -324,15 +325,6 @@ def _event(
     run: RunRow | None = None,
     ask: AskRow | None = None,
 ) -> Event:
-    return Event(
-        actor_kind=by.kind,
-        actor_id=by.id,
-        actor_name=by.name,
-        team=by.team,
-        action=action,
-        object=f"{run.runbook} {ask.path}" if run and ask else "",
-        outcome=_OUTCOMES[decided.outcome],
-        correlation=decided.run,
-        details=details,
-        at=now,
-    )
+    subject = f"{run.runbook} {ask.path}" if run and ask else ""
+    event = of_person(by, action, subject, _OUTCOMES[decided.outcome], now, details)
+    return replace(event, correlation=decided.run)

@@ -1,5 +1,6 @@
 """Runs, as commands and buttons see them: started, decided, cancelled, undone; looked at from anywhere."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
@@ -27,15 +28,14 @@ from runbooks.records import runs as run_records
 from runbooks.records.audit import Outcome
 from runbooks.records.person import Person
 from runbooks.records.runs import (
+    UNBEGUN,
     AskRow,
     EffectRow,
     LockRow,
     Phase,
     RunRow,
-    RunState,
     RunView,
     StepRow,
-    WaitingOn,
 )
 from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
@@ -135,8 +135,14 @@ class Engine:
 
     async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan:
         """What a run would do. Raises UsageError (ParamFaults) when the parameters do not fit."""
+        _, _, plan = await asyncio.to_thread(self._planned, runbook, params)
+        return plan
+
+    def _planned(self, runbook: str, params: Mapping[str, Any]) -> tuple[Runbook, Mapping[str, Any], Plan]:
+        # For a thread: a list of two hundred items takes longer than the event loop may be held.
         found = self.runbook(runbook)
-        return make_plan(found, parse_params(found.params, params, self._targets), self._targets)
+        given = parse_params(found.params, params, self._targets)
+        return found, given, make_plan(found, given, self._targets)
 
     async def start(
         self,
@@ -149,9 +155,7 @@ class Engine:
         key: str | None = None,
     ) -> RunRow:
         """A new run, or the one that was started with the same key. Raises UsageError, Refused."""
-        found = self.runbook(runbook)
-        given = parse_params(found.params, params, self._targets)
-        plan = make_plan(found, given, self._targets)
+        found, given, plan = await asyncio.to_thread(self._planned, runbook, params)
         secrets = {name: given[name] for name in given if found.params[name].secret}
         now = self._now()
         run = RunRow(
@@ -164,15 +168,8 @@ class Engine:
             secrets=self._sealer.seal_all(secrets),
             plan=plan.as_json(),
             plan_digest=plan.digest,
-            state=RunState.QUEUED,
-            waiting_on=WaitingOn.NOTHING,
-            wake_at=None,
-            segment=1,
-            fence=0,
-            executor="",
+            **UNBEGUN,
             phase=Phase.FORWARD,
-            stopping="",
-            stop_reason="",
             requester_kind=by.kind,
             requester_id=by.id,
             requester_name=by.name,
@@ -182,10 +179,7 @@ class Engine:
             rollback_of=None,
             locks=tuple(plan.locks),
             note="",
-            version=1,
             created_at=now,
-            started_at=None,
-            ended_at=None,
         )
         shown = {"params": plan.params}
         rows = [

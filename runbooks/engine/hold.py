@@ -9,10 +9,11 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from runbooks.engine.at import Fenced
+from runbooks.engine.events import of_run
 from runbooks.errors import RecordsError
-from runbooks.ids import new_id
 from runbooks.records import run_changes, runs
 from runbooks.records.audit import Event, append, append_once
+from runbooks.records.person import Person
 from runbooks.records.runs import RunView, StepRow
 
 log = structlog.get_logger()
@@ -172,21 +173,9 @@ class Hold:
     def event(self, action: str, path: str, outcome: str, **details: Any) -> Event:
         """What Maint itself did in the course of the run."""
         run = self.view.run
-        return Event(
-            actor_kind="maint",
-            actor_id=self.executor,
-            actor_name="Maint",
-            team=run.team,
-            action=action,
-            object=f"{run.runbook}/{path}" if path else run.runbook,
-            outcome=outcome,
-            channel=run.channel,
-            channel_name=run.channel_name,
-            correlation=run.id,
-            details=details,
-            at=self.now(),
-            id=new_id(),
-        )
+        maint = Person(kind="maint", id=self.executor, name="Maint", team=run.team)
+        event = of_run(maint, action, run, outcome, self.now(), details)
+        return replace(event, object=f"{run.runbook}/{path}") if path else event
 
 
 async def patiently(run: str, ask: Callable[[], Awaitable[T]]) -> T:

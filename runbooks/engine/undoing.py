@@ -1,5 +1,6 @@
 """A finished run undone by a new one, if what it left is still as it left it: else that would undo more."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,12 +15,15 @@ from runbooks.errors import Refused, StepError
 from runbooks.ids import new_id
 from runbooks.records import run_changes, runs
 from runbooks.records.person import Person
-from runbooks.records.runs import EffectRow, Phase, RunRow, RunState, RunView, StepRow, WaitingOn
+from runbooks.records.runs import UNBEGUN, EffectRow, Phase, RunRow, RunState, RunView, StepRow
 from runbooks.spec.runbook import Runbook
 from runbooks.spec.values import bind
 from runbooks.steps.action import Action, Call
 from runbooks.steps.reach import Connections
 from runbooks.targets import TargetBase
+
+#: Seconds that looking at every target of a finished run may take; whoever asked waits for it.
+LONGEST_LOOK = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +108,11 @@ class Undoing:
             raise Refused(f"{old.id[-8:]} did nothing that can be undone.")
         later = await self._database.read(partial(run_changes.later_on_locks, run=old))
         changed = [f"{other.runbook} ({other.id[-8:]}) ran since" for other in later]
-        async with Connections() as connections:
-            changed += await changed_since(way, view, journal, old.params, self._targets, connections)
+        try:
+            async with asyncio.timeout(LONGEST_LOOK), Connections() as connections:
+                changed += await changed_since(way, view, journal, old.params, self._targets, connections)
+        except TimeoutError:
+            changed.append(f"whether it did could not be seen within {LONGEST_LOOK:g} s")
         if changed:
             raise Refused(
                 f"Not undone: {'; '.join(changed)}. Rolling {old.id[-8:]} back would undo that too: "
@@ -116,24 +123,14 @@ class Undoing:
             id=new_id(),
             key=f"rollback:{old.id}",
             title=f"Rollback: {old.title}",
-            state=RunState.QUEUED,
-            waiting_on=WaitingOn.NOTHING,
-            wake_at=None,
-            segment=1,
-            fence=0,
-            executor="",
+            **UNBEGUN,
             phase=Phase.ROLLBACK,
-            stopping="",
-            stop_reason="",
             requester_kind=by.kind,
             requester_id=by.id,
             requester_name=by.name,
             rollback_of=old.id,
             note=reason or f"rolled back by {by.name}",
-            version=1,
             created_at=now,
-            started_at=None,
-            ended_at=None,
         )
         before = [replace(row, run=run.id) for row in view.steps if row.phase == Phase.FORWARD]
         back = rows_back(run.id, way, before)

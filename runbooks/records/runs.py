@@ -126,6 +126,22 @@ class RunRow:
         return self.state in OVER
 
 
+#: What stands in the row of every run before it begins.
+UNBEGUN: Mapping[str, Any] = {
+    "state": RunState.QUEUED,
+    "waiting_on": WaitingOn.NOTHING,
+    "wake_at": None,
+    "segment": 1,
+    "fence": 0,
+    "executor": "",
+    "stopping": "",
+    "stop_reason": "",
+    "version": 1,
+    "started_at": None,
+    "ended_at": None,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepRow:
     """One row of `run_steps`. Paths: `shift`; in a list `nodes[2].drain`; what undoes it `rollback:shift`."""
