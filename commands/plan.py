@@ -37,8 +37,8 @@ class Plan(Command):
         "people approve. Nothing is touched, and nothing is started."
     )
     examples = (
-        ("plan deploy-rollout version=1.2.3", "what that rollout would do"),
-        ('plan restart-service host=web-1 note="two words"', "a value with spaces stands in quotes"),
+        ("plan deploy-rollout target=app version=1.2.3", "what that rollout would do"),
+        ('plan restart-service host=web-1 service=app.service reason="hangs since 14:00"', "a value with spaces stands in quotes"),
     )
     by_runbook = True
     group = Group.RUN

@@ -25,8 +25,8 @@ class Run(Command):
         "people) and 2 (failed); Ctrl-C leaves it running, and --detach does not wait at all."
     )
     examples = (
-        ("run deploy-rollout version=1.2.3", "starts the rollout of that version"),
-        ('run restart-service host=web-1 note="two words"', "a value with spaces stands in quotes"),
+        ("run deploy-rollout target=app version=1.2.3", "starts the rollout of that version"),
+        ('run restart-service host=web-1 service=app.service reason="hangs since 14:00"', "a value with spaces stands in quotes"),
     )
     by_runbook = True
     starts_runs = True

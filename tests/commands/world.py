@@ -25,12 +25,21 @@ from runbooks.scrub import Scrubber
 from runbooks.spec.library import load_library
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
-from runbooks.targets import HttpTarget
+from runbooks.targets import HostTarget, HttpTarget
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 OPS = Place(id="C1", name="ops", aliases=frozenset({"ops"}))
+TRAFFIC = {
+    "http": {
+        "get": {"path": "/traffic", "weight": "/weight", "version": "/version"},
+        "set": {"method": "PUT", "path": "/traffic", "json": {"version": "{version}", "weight": "{weight}"}},
+    }
+}
 TARGETS = {
-    "app": HttpTarget(type="http", name="app", url="https://app.example.com"),
+    "app": HttpTarget.model_validate(
+        {"type": "http", "name": "app", "url": "https://app.example.com", "traffic": TRAFFIC}
+    ),
+    "web-1": HostTarget(type="host", name="web-1"),
     "preview": HttpTarget(
         type="http", name="preview", url="https://preview.example.com", environment="staging"
     ),
@@ -39,8 +48,9 @@ RUN, OTHER, GONE = ("01jd0000000000000" + end.rjust(9, "0") for end in ("deploy0
 UNDOING = "01jd00000000000000undoing0"
 
 
+#: Those that ship, which the examples of the help are about, and a few for the tests.
 RUNBOOKS = load_library(
-    None, {name: type(target) for name, target in TARGETS.items()}, shipped=Path(__file__).parent / "library"
+    Path(__file__).parent / "library", {name: type(target) for name, target in TARGETS.items()}
 )
 DEPLOY = RUNBOOKS["deploy"]
 
