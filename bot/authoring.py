@@ -38,9 +38,19 @@ def schema(of: str) -> str:
 
 
 def findings(loaded: Loaded, names: Iterable[str] = ()) -> tuple[Finding, ...]:
-    """What the rules find in those runbooks, in all of them without names. Raises UsageError for others."""
+    """What the rules find in those runbooks. Raises UsageError for names that are none.
+
+    Without names: in all that can be run. Of a shipped one that does not fit these settings it is said what
+    is lacking, and nothing in it is the team's to mend.
+    """
     roles = {name: role.members for name, role in loaded.settings.roles.items()}
-    return tuple(each for runbook in _named(loaded.runbooks, names) for each in lint(runbook, roles))
+    return tuple(each for runbook in _looked_at(loaded, names) for each in lint(runbook, roles))
+
+
+def _looked_at(loaded: Loaded, names: Iterable[str]) -> list[Runbook]:
+    if named := tuple(names):
+        return _named(loaded.runbooks, named)
+    return [runbook for name, runbook in loaded.runbooks.items() if name not in loaded.unfit]
 
 
 def lint_runbooks(
@@ -59,7 +69,7 @@ def lint_runbooks(
     silenced = len(found) - len(heard)
     counts = [counted(errors, "error"), counted(len(heard) - errors, "warning")]
     counts += [f"{silenced} silenced"] if silenced else []
-    looked = len(names) or len(loaded.runbooks)
+    looked = len(_looked_at(loaded, names))
     say(f"{', '.join(counts)} in {counted(looked, 'runbook')}.")
     return int(errors > 0)
 

@@ -25,6 +25,9 @@ _PEOPLE = """\
 roles:
   admin:
     members: [{admins}]
+  ## Who approves what the shipped runbooks roll out; at least two, since nobody approves their own run:
+  # sre:
+  #   members: [U0123ABCD, '@sre']
 grants:
   - {{role: admin, commands: ['*'], runbooks: ['*'], channels: ['*', direct]}}
 """

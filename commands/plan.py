@@ -38,7 +38,10 @@ class Plan(Command):
     )
     examples = (
         ("plan deploy-rollout target=app version=1.2.3", "what that rollout would do"),
-        ('plan restart-service host=web-1 service=app.service reason="hangs since 14:00"', "a value with spaces stands in quotes"),
+        (
+            'plan restart-service host=web-1 service=app.service reason="hangs since 14:00"',
+            "a value with spaces stands in quotes",
+        ),
     )
     by_runbook = True
     group = Group.RUN

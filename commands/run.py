@@ -26,7 +26,10 @@ class Run(Command):
     )
     examples = (
         ("run deploy-rollout target=app version=1.2.3", "starts the rollout of that version"),
-        ('run restart-service host=web-1 service=app.service reason="hangs since 14:00"', "a value with spaces stands in quotes"),
+        (
+            'run restart-service host=web-1 service=app.service reason="hangs since 14:00"',
+            "a value with spaces stands in quotes",
+        ),
     )
     by_runbook = True
     starts_runs = True

@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
 from bot.__main__ import main
+from bot.starter import write_starter
 
 MAINT = "runbooks: runbooks\ntargets: {here: {type: host}}\nroles: {sre: {members: [U0ALICE00, U0BOB0000]}}\n"
 FINE = """
@@ -148,3 +149,13 @@ def test_the_help_has_the_words(folder: Path) -> None:
     assert "runbooks test" in listed
     assert "maint: ignore" in maint(folder, "runbooks", "lint", "--help").stdout
     assert "[NAME]" in maint(folder, "runbooks", "--help").stdout
+
+
+def test_check_of_new_settings_speaks_of_no_error(tmp_path: Path) -> None:
+    """Of a runbook that ships and needs a role of the team's it is said once what is lacking."""
+    write_starter(tmp_path, ["U0123ABCD"], [])
+    checked, linted = maint(tmp_path, "check"), maint(tmp_path, "runbooks", "lint")
+
+    assert checked.exit_code == linted.exit_code == 0
+    assert " error " not in checked.stdout + linted.stdout
+    assert checked.stdout.count("deploy-rollout that ships cannot be run: there is no role `sre`") == 1
