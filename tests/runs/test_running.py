@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from runbooks.engine.decided import Verdict
 from runbooks.engine.runners import RUNNERS
 from runbooks.errors import Refused, UsageError
 from runbooks.records.person import Person
 from runbooks.records.runs import RunState
+from runbooks.records.schema import metadata
 from runbooks.scrub import PLACEHOLDER
 from runbooks.steps.command import Command
 from runbooks.steps.gate import Gate
@@ -451,3 +452,57 @@ async def test_a_secret_is_in_no_row_that_another_process_shows(
         assert effect.result["after"] == {"there": [PLACEHOLDER]}
         assert f"it is {PLACEHOLDER}" in rows
         assert canary not in rows
+
+
+async def test_a_run_that_waits_is_cancelled_at_once(build: Build, tmp_path: Any) -> None:
+    """One that never began, and one at a gate before which nothing was done: there is nothing to ask about."""
+    async with build(texts(tmp_path, gated=GATED, three=THREE)) as house:
+        at_gate = await house.start("gated")
+        await house.waiting(at_gate, "gate")
+        in_queue = await house.start("three")
+        await house.waiting(in_queue, "lock")
+        await house.engine.cancel(in_queue, SAM, "not needed")
+        await house.over(in_queue, RunState.CANCELLED)
+        await house.engine.cancel(at_gate, SAM, "nor this")
+        view = await house.over(at_gate, RunState.CANCELLED)
+
+        assert "Sam: nor this" in view.run.note
+        assert view.open_asks == ()
+        assert house.effects() == []
+        assert await house.engine.locks() == ()
+
+
+def every_row(house: Any) -> list[str]:
+    """All that stands in the database."""
+    with house.records.engine.connect() as connection:
+        tables = metadata.tables.values()
+        return [str(row) for table in tables for row in connection.execute(select(table))]
+
+
+async def test_a_secret_parameter_is_in_no_row(build: Build, tmp_path: Any) -> None:
+    """It waits encrypted, reaches the step that needs it, and is forgotten when the run is over."""
+    secretive = """
+        name: secretive
+        title: Secretive
+        params: {token: {type: string, secret: true}}
+        steps:
+          - id: go
+            gate: {approvers: [sre]}
+          - id: use
+            command:
+              target: here
+              run: [sh, -c, 'test "$TOKEN" = hunter22hunter22 && echo used $TOKEN && echo used >> effects']
+              directory: DIR
+              environment: {TOKEN: '{{ params.token }}'}
+    """
+    async with build(texts(tmp_path, secretive=secretive)) as house:
+        run = await house.start("secretive", token="hunter22hunter22")
+        await house.waiting(run, "gate")
+        kept = every_row(house)
+        await house.answer(run, "approve", SAM)
+        view = await house.over(run)
+        left = every_row(house)
+
+        assert house.effects() == ["used"]
+        assert [row for row in (*kept, *left) if "hunter22" in row] == []
+        assert view.run.secrets == {}

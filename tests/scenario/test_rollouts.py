@@ -1,5 +1,6 @@
 """Rollouts in the sandbox: stages with live numbers, what people can do meanwhile, and the way back."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -42,6 +43,11 @@ class Shop:
         """A visitor's page."""
         return web.Response(status=self.status)
 
+    async def slow(self, _: web.Request) -> web.Response:
+        """The same, as only the new version is: slow."""
+        await asyncio.sleep(0.5)
+        return web.Response()
+
     async def told(self, _: web.Request) -> web.Response:
         """The weight as it is."""
         return web.json_response({"version": self.version, "weight": self.weight})
@@ -62,6 +68,7 @@ async def shop(floor: Floor) -> AsyncIterator[Shop]:
     application.add_routes(
         [web.get("/rollout", shop.told), web.put("/rollout", shop.moved), web.get("/", shop.page)]
     )
+    application.router.add_get("/slow", shop.slow)
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -153,6 +160,24 @@ async def test_people_promote_hold_and_roll_back(floor: Floor, shop: Shop) -> No
         await floor.press("admin", card, "Roll back")
         await floor.shows(card, "Rolled back")
     assert shop.set[-1] == ("1.0.0", 100)
+
+
+async def test_a_version_much_slower_than_the_stable_one_goes_back(floor: Floor, shop: Shop) -> None:
+    """`compare:` holds the new version against the stable one, not against a number of its own."""
+    rolls(
+        floor,
+        more="""compare:
+            as: slowness
+            stable: {http.probe: {target: shop, path: /}}
+            canary: {http.probe: {target: shop, path: /slow}}
+            critical: {difference: {above: 200}}""",
+    )
+    async with floor.open():
+        card = await floor.start("roll version=2.0.0", card="Roll out 2.0.0")
+        await floor.shows(card, "Soaking", "10 %")
+        await floor.pass_time(card, minutes=11)
+        await floor.shows(card, "Rolled back", "slowness")
+    assert (shop.version, shop.weight) == ("1.0.0", 100)
 
 
 async def test_a_gate_stands_between_two_stages(floor: Floor, shop: Shop) -> None:

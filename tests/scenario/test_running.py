@@ -3,6 +3,7 @@
 import pytest
 
 from bot.sandbox import Sandbox
+from tests.scenario.conftest import Site
 from tests.scenario.floor import Floor
 
 FAILS = """
@@ -35,6 +36,14 @@ SLOW = """
           command: {target: here, run: [sh, -c, 'echo unfirst >> effects'], directory: DIR, repeatable: true}
       - id: long
         command: {target: here, run: [sleep, '60'], repeatable: true, grace: 1s}
+"""
+ORDER = """
+    name: order
+    title: Order
+    steps:
+      - id: send
+        title: Send it
+        http.request: {target: app, method: POST, path: /orders, json: {pieces: 1}}
 """
 ASKS = """
     name: asks
@@ -223,6 +232,38 @@ async def test_a_lock_is_waited_for_in_order_and_can_be_freed(floor: Floor) -> N
         await floor.shows(first, "Done")
         await floor.shows(second, "Done")
     assert floor.effects() == ["first", "first"]
+
+
+async def test_a_lock_is_taken_away_with_a_reason(floor: Floor) -> None:
+    """`/maint unlock` lets the next run go on; without a reason nothing is taken."""
+    floor.runbook("slow", SLOW)
+    floor.runbook("quick", "\n".join(SLOW.replace("slow", "quick").splitlines()[:-2]))
+    async with floor.open():
+        first = await floor.start("slow note=one", card="Slow one")
+        await floor.until(lambda: floor.effects(), lambda: first.shown)
+        second = await floor.start("quick note=two", card="Slow two")
+        await floor.shows(second, "is held by run")
+        await floor.type("admin", "unlock here")
+        await floor.told("admin", "Say why")
+        await floor.type("admin", 'unlock here "the first is stuck"')
+        await floor.told("admin", "here is free")
+        await floor.shows(second, "Done")
+        assert ("admin", "ok") in await floor.audited("lock.removed")
+
+
+async def test_a_request_of_which_nobody_knows_asks(any_floor: Floor, site: Site) -> None:
+    """A gateway that gives up may have passed it on: it is not sent again unless a person says so."""
+    floor = any_floor
+    floor.runbook("order", ORDER)
+    site.status = 502
+    async with floor.open():
+        card = await floor.start("order", card="Order")
+        shown = await floor.shows(card, "Retry", "Mark done", "Roll back", "Abandon")
+        assert "Skip" not in shown
+        sent = site.hits
+        await floor.press_and_say("admin", card, "Mark done", "the order stands in the shop")
+        await floor.shows(card, "Done", "the order stands in the shop")
+    assert (sent, site.hits) == (1, 1)
 
 
 async def test_everything_is_stopped_and_resumed(floor: Floor) -> None:
