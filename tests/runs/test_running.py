@@ -455,7 +455,7 @@ async def test_a_secret_is_in_no_row_that_another_process_shows(
 
 
 async def test_a_run_that_waits_is_cancelled_at_once(build: Build, tmp_path: Any) -> None:
-    """One that never began, and one at a gate before which nothing was done: there is nothing to ask about."""
+    """One that never began, and one at a gate with nothing done before it: there is nothing to ask."""
     async with build(texts(tmp_path, gated=GATED, three=THREE)) as house:
         at_gate = await house.start("gated")
         await house.waiting(at_gate, "gate")
