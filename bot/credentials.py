@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from runbooks.engine.sealing import VARIABLE
 from runbooks.errors import ConfigError, Fault
 from runbooks.scrub import SHORTEST
 from runbooks.spec.references import BrokenReference, read_secret
@@ -88,15 +89,28 @@ def slack_secrets(environ: Mapping[str, str]) -> list[str]:
     return found
 
 
+def secret_key(environ: Mapping[str, str]) -> SecretStr:
+    """What encrypts the secret parameters of runs; empty when there is none. Raises ConfigError. Blocks."""
+    try:
+        return SecretStr(_given(VARIABLE, environ))
+    except BrokenReference as error:
+        raise ConfigError([Fault(VARIABLE, 0, 0, error.message, error.hint)]) from error
+
+
 def _value(name: str, environ: Mapping[str, str]) -> str:
-    direct, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "")
-    if direct and file:
-        raise BrokenReference(f"is set, and {name}_FILE too", "set one of them")
-    value = read_secret(Path(file)).strip() if file else direct
+    value = _given(name, environ)
     if not value:
+        file = environ.get(f"{name}_FILE", "")
         where = f"{name}_FILE names an empty file" if file else f"is not set, and neither is {name}_FILE"
         raise BrokenReference(where, f"at https://api.slack.com/apps: {_FOUND[name][1]}")
     return value
+
+
+def _given(name: str, environ: Mapping[str, str]) -> str:
+    direct, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "")
+    if direct and file:
+        raise BrokenReference(f"is set, and {name}_FILE too", "set one of them")
+    return read_secret(Path(file)).strip() if file else direct
 
 
 def _checked(name: str, value: str) -> str:

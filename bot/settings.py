@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from bot.consistency import inconsistencies, unknown_names
-from bot.credentials import SlackCredentials, slack_credentials, slack_secrets
+from bot.credentials import SlackCredentials, secret_key, slack_credentials, slack_secrets
 from commands import GRANTABLE
 from runbooks.access import Grant, Role
-from runbooks.engine.sealing import VARIABLE as KEY_VARIABLE
 from runbooks.errors import ConfigError, Fault
 from runbooks.scrub import Scrubber
 from runbooks.spec.library import SHIPPED, load_library
@@ -214,13 +213,13 @@ def load_settings(
         }
     )
     secrets = [*document.secrets, *slack_secrets(environ), *_secrets(settings)]
-    key = environ.get(KEY_VARIABLE, "")
+    key = secret_key(environ)
     return Loaded(
         settings=settings,
         runbooks=runbooks,
-        scrub=Scrubber([*secrets, key]),
+        scrub=Scrubber([*secrets, key.get_secret_value()]),
         unfit=unfit,
-        secret_key=SecretStr(key),
+        secret_key=key,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.credentials import slack_credentials
+from bot.credentials import secret_key, slack_credentials
 from runbooks.errors import ConfigError
 
 BOT = "xoxb-" + "1" * 12
@@ -101,3 +101,17 @@ def test_wrong_slack_credentials_are_all_named_at_once(
         slack_credentials(environ, mode)
 
     assert [str(fault) for fault in caught.value.faults] == expected
+
+
+def test_the_key_of_secret_parameters_may_stand_in_a_file(tmp_path: Path) -> None:
+    """Or in the variable, or nowhere; not in both."""
+    (tmp_path / "key").write_text("a key of thirty-two letters and more\n")
+    file = str(tmp_path / "key")
+
+    assert secret_key({}).get_secret_value() == ""
+    assert secret_key({"MAINT_SECRET_KEY": "abc"}).get_secret_value() == "abc"
+    assert secret_key({"MAINT_SECRET_KEY_FILE": file}).get_secret_value() == (
+        "a key of thirty-two letters and more"
+    )
+    with pytest.raises(ConfigError, match="MAINT_SECRET_KEY_FILE too"):
+        secret_key({"MAINT_SECRET_KEY": "abc", "MAINT_SECRET_KEY_FILE": file})
