@@ -39,6 +39,16 @@ class Rhythm:
     reap: float = 2.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Left:
+    """What may have been left behind: by replicas that died, and by this one."""
+
+    died: bool
+    lost: tuple[tuple[str, str, int], ...]
+    held_up: bool
+    stranded: tuple[tuple[str, int], ...]
+
+
 class Replica:
     """Proves that it lives by the database's clock; while it cannot, nothing here begins an effect."""
 
@@ -70,7 +80,8 @@ class Replica:
         self._now = now
         self._version = version
         self._proven_until = 0.0
-        self._next_look = 0.0
+        self._next_strays = 0.0
+        self._next_reap = 0.0
         self._proof = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._seen: dict[tuple[str, int], float] = {}
@@ -82,8 +93,7 @@ class Replica:
         self._proved(began)
         self._tasks = [
             asyncio.create_task(self._every(self._rhythm.beat, self._beat), name="replica-beat"),
-            asyncio.create_task(self._every(self._rhythm.sweep, self._sweep), name="replica-sweep"),
-            asyncio.create_task(self._every(self._rhythm.reap, self._reap), name="replica-reap"),
+            asyncio.create_task(self._every(self._rhythm.sweep, self._look), name="replica-look"),
             asyncio.create_task(self._every(RECLAIM, self._take_back), name="replica-reclaim"),
         ]
 
@@ -134,47 +144,54 @@ class Replica:
         if await self._enrol():
             self._proved(began)
 
-    async def _sweep(self) -> None:
-        """Wakes the runs whose time has come."""
-        now = self._now()
-        due = await self._database.read(partial(run_changes.due, now=now))
+    async def _look(self) -> None:
+        """Wakes the runs whose time has come; and now and then takes over what others left."""
+        now, reaps = self._now(), time.monotonic() >= self._next_reap
+        # One look for everything: most of the time there is nothing to do.
+        due, left = await self._database.read(
+            lambda connection: (run_changes.due(connection, now), self._left(connection) if reaps else None)
+        )
         for run in due:
             await self._database.write(partial(self._wake, run=run, now=now))
         if due:
             self._nudge()
+        if left is not None:
+            self._next_reap = time.monotonic() + self._rhythm.reap
+            await self._reap(left)
 
     def _wake(self, connection: Any, *, run: str, now: datetime) -> None:
         if run_changes.is_due(connection, run, now):
             run_changes.wake(connection, run, now, self._enqueue, priority=0)
 
-    async def _reap(self) -> None:
-        """Takes over what the dead left, and what this one lost sight of."""
-        orphans = partial(run_changes.orphans, mine=self.id, under_way=self._under_way())
-        # One look for everything: most of the time there is nothing to do.
-        died, lost, held_up, stranded = await self._database.read(
-            lambda connection: (
-                replicas.any_dead(connection),
-                orphans(connection),
-                run_changes.held_up(connection, WaitingOn.LOCK),
-                run_changes.stranded(connection),
-            )
+    def _left(self, connection: Any) -> _Left:
+        return _Left(
+            died=replicas.any_dead(connection),
+            lost=run_changes.orphans(connection, mine=self.id, under_way=self._under_way()),
+            held_up=run_changes.held_up(connection, WaitingOn.LOCK),
+            stranded=run_changes.stranded(connection),
         )
-        dead = await self._database.write(replicas.bury) if died else ()
+
+    async def _reap(self, left: "_Left") -> None:
+        """Takes over what the dead left, and what this one lost sight of."""
+        lost = left.lost
+        dead = await self._database.write(replicas.bury) if left.died else ()
         if dead:
             log.warning("replica.died", replicas=dead)
-            lost = await self._database.read(orphans)
+            lost = await self._database.read(
+                partial(run_changes.orphans, mine=self.id, under_way=self._under_way())
+            )
         for run, executor, fence in lost:
             if executor == self.id and run in self._under_way():
                 continue
             await self._database.write(
                 partial(run_changes.take_from, run=run, executor=executor, fence=fence, enqueue=self._enqueue)
             )
-        strays = await self._take_strays() if dead or time.monotonic() >= self._next_look else 0
-        if held_up:
+        strays = await self._take_strays() if dead or time.monotonic() >= self._next_strays else 0
+        if left.held_up:
             await self._database.write(
                 partial(run_changes.wake_held_up, why=WaitingOn.LOCK, now=self._now(), enqueue=self._enqueue)
             )
-        await self._queue_stranded(stranded)
+        await self._queue_stranded(left.stranded)
         if strays or lost:
             self._nudge()
 
@@ -199,7 +216,7 @@ class Replica:
         Not only of those buried right now: who buried others may have died before it came to this, and who
         left may have found no database to hand over to.
         """
-        self._next_look = time.monotonic() + STRAYS
+        self._next_strays = time.monotonic() + STRAYS
         holders = await self._holders()
         if not holders:
             return 0
