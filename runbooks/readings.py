@@ -20,7 +20,8 @@ _BACKSLASH = re.compile(
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#(?:x[0-9A-Fa-f]{1,6}|[0-9]{1,7}));")
 #: A line break with what indents the next line; also one that a shell ignores.
 _BREAK = re.compile(r"\\?(?:\r\n|\n|\r)[ \t]*")
-_BARE_BREAK = re.compile(r"(?:\r\n|\n|\r)[ \t]*")
+_INDENTED_BREAK = re.compile(r"(?:\r\n|\n|\r)[ \t]*")
+_BARE_BREAK = re.compile(r"[\r\n]+")
 
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _NAMES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
@@ -70,7 +71,7 @@ class Reading:
             "".join((*pieces, self.text[done:])),
             self,
             marks,
-            joined=self.joined or find in (breaks, bare_breaks),
+            joined=self.joined or find in _JOINS,
         )
 
 
@@ -107,7 +108,7 @@ def readings(text: str) -> Iterator[Reading]:
     found = {text: plain}
     roots = [plain]
     if "\n" in text or "\r" in text:
-        roots += [plain.read(find) for find in (breaks, bare_breaks)]
+        roots += [plain.read(find) for find in _JOINS]
         found |= {root.text: root for root in roots}
     if any(sign in text for sign in "%\\&"):
         for layers in _LAYERS:
@@ -122,13 +123,22 @@ def readings(text: str) -> Iterator[Reading]:
 
 
 def breaks(text: str) -> Iterator[Escape]:
-    """The line breaks of a text, with what continues a line in a shell; they mean nothing."""
+    """The line breaks of a text, with what continues and indents lines; they mean nothing."""
     return ((found.start(), found.end(), "") for found in _BREAK.finditer(text))
 
 
+def indented_breaks(text: str) -> Iterator[Escape]:
+    """The same, where the backslash before one is part of an escape that was broken."""
+    return ((found.start(), found.end(), "") for found in _INDENTED_BREAK.finditer(text))
+
+
 def bare_breaks(text: str) -> Iterator[Escape]:
-    """The same, where a backslash at the end of a line is part of an escape that was broken."""
+    """The same, where the blanks behind one are part of what was broken."""
     return ((found.start(), found.end(), "") for found in _BARE_BREAK.finditer(text))
+
+
+#: How lines may have been broken.
+_JOINS = (breaks, indented_breaks, bare_breaks)
 
 
 def _percent(text: str) -> Iterator[Escape]:
