@@ -4,7 +4,7 @@ import asyncio
 import codecs
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from runbooks.visible import one_line, printable
 
@@ -17,6 +17,8 @@ TELL_EVERY = 0.2
 #: Characters that the words about what was left out may take.
 _WORDS = 60
 
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
+_KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY")
 _SPACES = re.compile(r"\s")
 
 
@@ -112,6 +114,25 @@ def _cut_after(text: str, least: int) -> int:
 def mark_left_out(count: int) -> str:
     """The line that stands for so many bytes."""
     return f"\n[… {count:,} bytes are left out here …]\n"
+
+
+class KeyLines:
+    """Knows the lines of a private key: alone, each looks like nothing in particular."""
+
+    def __init__(self) -> None:
+        self._inside = False
+
+    def without(self, lines: Sequence[str]) -> list[str]:
+        """The lines that are of none; a key may begin in one call and end in a later one."""
+        found = []
+        for line in lines:
+            if _KEY_BEGINS.search(line):
+                self._inside = True
+            if not self._inside:
+                found.append(line)
+            if _KEY_ENDS.search(line):
+                self._inside = False
+        return found
 
 
 class Teller:

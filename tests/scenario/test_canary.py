@@ -59,6 +59,7 @@ LEAK = """
     echo 'export GH=github_pat_11ABCDEFG0abcdefghijkl'
     echo '-----BEGIN PRIVATE KEY-----'
     echo MIIEpAIBAAKCAQEA1c7Pad7OejecsQ0bu3aozN3tihPmUQOcU8aFDlQMlrpO
+    sleep 1.5
     echo '-----END PRIVATE KEY-----'
     echo 'cloning https://me:unkn0wn-of-an-address@git.example.com/a.git'
     echo '> Authorization: Basic dW5rbm93bjp1bmtub3du'
