@@ -204,6 +204,7 @@ class Gateway:
             place=place,
             access=access,
             correlation=envelope.correlation,
+            filled=envelope.command is not None,
             holds=holds,
             # Slack sends & < > as entities; as text they are themselves.
             text=html.unescape(str(body.get("text") or "")),

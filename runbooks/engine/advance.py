@@ -151,7 +151,7 @@ class Advance:
         path, source = await hold.read(partial(runs.source_of, digest=hold.view.run.snapshot))
         runbook = await shop.runbook_of(path, source)
         secrets = shop.sealer.open_all(hold.view.run.secrets)
-        shop.scrub.add(*map(str, secrets.values()))
+        shop.scrub.learn(self._run, *secrets.values())
         params = {**hold.view.run.params, **secrets}
         around = self._surroundings(runbook, params, connections)
         values = partial(self._values, params=params)

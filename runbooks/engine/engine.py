@@ -124,6 +124,17 @@ class Engine:
             self._under_way.pop((run, segment), None)
             self._queue.nudge()
 
+    async def forget_secrets(self) -> int:
+        """What runs knew that are over, here or on another replica, is known no longer; of how many."""
+        owners = self._scrub.owners
+        if not owners:
+            return 0
+        still_open = await self._database.read(partial(run_records.still_open, ids=owners))
+        over = [run for run in owners if run not in still_open and run not in self.under_way()]
+        for run in over:
+            self._scrub.forget(run)
+        return len(over)
+
     def runbook(self, name: str) -> Runbook:
         """The runbook of that name. Raises UsageError that names the nearest one."""
         found = self._runbooks.get(name)
@@ -181,6 +192,7 @@ class Engine:
             note="",
             created_at=now,
         )
+        self._scrub.learn(run.id, *map(str, secrets.values()))
         shown = {"params": plan.params}
         rows = [
             new_row(run.id, node, ordinal=number * ROOM, values=shown)
