@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from bot import __version__
+from bot.authority import Granted
 from bot.core import open_core
 from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
@@ -121,7 +122,8 @@ class Server:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, credentials = self._loaded.settings, self._credentials
         stack.enter_context(only_process(settings.database_url()))
-        core = await stack.enter_async_context(open_core(self._loaded, now=self._now))
+        authority = Granted(settings)
+        core = await stack.enter_async_context(open_core(self._loaded, authority, now=self._now))
         self._records = core.records
         client = await stack.enter_async_context(
             SlackClient(credentials.bot_token.get_secret_value(), credentials.api_url)
@@ -150,6 +152,7 @@ class Server:
             grants=settings.grants,
             commands_per_minute=settings.limits.commands_per_minute,
         )
+        authority.connect(edge.people.roles_by_id)
         core.engine.on_change(edge.board.nudge)
         secret = credentials.signing_secret.get_secret_value() if credentials.signing_secret else ""
         app = make_app(client.web, bot, secret)

@@ -5,6 +5,7 @@ from typing import Any
 
 from commands.command import ActorKind, Request, Services
 from commands.words import quoted
+from runbooks.access import Access
 from runbooks.engine.decisions import permitted
 from runbooks.errors import Refused, UsageError
 from runbooks.nearest import nearest
@@ -90,6 +91,11 @@ def check_everywhere(request: Request, word: str) -> None:
 def may_run(request: Request, services: Services, run: RunRow) -> bool:
     """Whether the person may start such a run, and so decide what is asked of it."""
     return request.access.may_run(run.runbook, environments(run.plan, services.targets))
+
+
+def allows(access: Access, run: RunRow, targets: Mapping[str, TargetBase]) -> bool:
+    """Whether somebody with these grants may have the run carried on, wherever it was asked for."""
+    return access.may_run_from_anywhere(run.runbook, environments(run.plan, targets))
 
 
 def is_own(request: Request, run: RunRow) -> bool:

@@ -103,6 +103,9 @@ class Gateway:
     def listen(self, app: AsyncApp) -> None:
         """Registers what the bot answers to."""
         app.command(COMMAND)(self._on_command)
+        app.event("subteam_members_changed")(self._on_group_changed)
+        app.event("subteam_updated")(self._on_group_changed)
+        app.event("user_change")(self._on_person_changed)
 
     def start(self) -> None:
         """Starts the workers, in the running event loop."""
@@ -126,6 +129,18 @@ class Gateway:
     async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         refusal = self.enqueue(Envelope(body, new_id()))
         await (ack(text=refusal) if refusal else ack())
+
+    async def _on_group_changed(self, event: dict[str, Any]) -> None:
+        """Who was in that usergroup counts no more: the next who asks asks Slack."""
+        subteam = event.get("subteam")
+        self._people.forget_group(
+            str(subteam.get("id", "") if isinstance(subteam, dict) else event.get("subteam_id", ""))
+        )
+
+    async def _on_person_changed(self, event: dict[str, Any]) -> None:
+        """The same of an account, which may have been closed."""
+        user = event.get("user")
+        self._people.forget_person(str(user.get("id", "") if isinstance(user, dict) else user))
 
     def enqueue(self, envelope: Envelope) -> str:
         """Has the envelope carried out; what to tell the person when it is not."""
