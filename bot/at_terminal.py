@@ -83,7 +83,7 @@ async def run_at_terminal(
     )
     structlog.contextvars.bind_contextvars(correlation=request.correlation)
     console = Console(stderr=as_json)
-    authority = Granted(loaded.settings)
+    authority = Granted(loaded)
     async with (
         open_core(loaded, authority) as core,
         lookup.open(core.records.record),

@@ -1,12 +1,14 @@
 """Whether a run may still change something: what maint.yaml grants, to the roles that people have now."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 
-from bot.settings import Settings
+from bot.places import place_of
+from bot.settings import Loaded
 from commands.command import ActorKind
-from commands.rights import allows
+from commands.rights import refused_now
 from runbooks.access import Access, Place, terminal_access
 from runbooks.errors import Refused, Unsure
 from runbooks.records.person import Person
@@ -22,38 +24,46 @@ CLOCK = "clock"
 class Granted:
     """The engine's Authority. Until it is connected to who knows people's roles, nothing is sure."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, loaded: Loaded) -> None:
+        self._settings = loaded.settings
+        self._runbooks = loaded.runbooks
         self._roles: RolesById | None = None
 
     def connect(self, roles: RolesById) -> None:
         """Whom to ask for people's roles from now on."""
         self._roles = roles
 
-    async def refusal(self, run: RunRow, by: Person) -> str:
+    async def refusal(self, run: RunRow, by: Person, /) -> str:
         """Why that person may not have the run carried on; empty when they may. Raises Unsure."""
         if by.kind == CLOCK:
             return ""
+        run = replace(run, requester_name=by.name)
         try:
             with structlog.contextvars.bound_contextvars(correlation=run.id):
-                access = await self._access(by)
+                return await self._refusal(run, by)
         except Unsure:
             raise
         except Refused as error:
-            return f"{by.name} may not have anything done any more. {error}"
-        if allows(access, run, self._settings.targets):
-            return ""
-        return (
-            f"{by.name} has no grant for {run.runbook} any more, so nothing was changed. "
-            "Somebody who has one can say Retry, or roll back."
-        )
+            return f"{by.name} may have nothing done any more: {error}"
 
-    async def _access(self, by: Person) -> Access:
-        grants = self._settings.grants
+    async def _refusal(self, run: RunRow, by: Person) -> str:
+        grants, targets = self._settings.grants, self._settings.targets
         if by.kind == ActorKind.TERMINAL:
-            return terminal_access(grants)
+            return refused_now(terminal_access(grants), run, targets)
         if by.kind != ActorKind.SLACK:
             raise Refused(f"Maint does not know what a {by.kind} may do.")
         if self._roles is None:
             raise Unsure("Maint has only just started, and has not asked Slack who has which role.")
-        return Access(await self._roles(by.id, by.team), grants, Place(id=""))
+        roles = await self._roles(by.id, by.team)
+        refusals = [refused_now(Access(roles, grants, place), run, targets) for place in self._places(run)]
+        return "" if "" in refusals else refusals[0]
+
+    def _places(self, run: RunRow) -> tuple[Place, ...]:
+        """From where the run may have been asked for: its card's channel, unless the runbook names that."""
+        channels = self._settings.slack.channels
+        here = place_of(run.channel, run.channel_name, channels)
+        runbook = self._runbooks.get(run.runbook)
+        if runbook is not None and not runbook.channel:
+            return (here,)
+        named = (place_of(id_, alias, channels) for alias, id_ in channels.items())
+        return (here, *named, Place(id="", direct=True))

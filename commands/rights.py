@@ -93,9 +93,11 @@ def may_run(request: Request, services: Services, run: RunRow) -> bool:
     return request.access.may_run(run.runbook, environments(run.plan, services.targets))
 
 
-def allows(access: Access, run: RunRow, targets: Mapping[str, TargetBase]) -> bool:
-    """Whether somebody with these grants may have the run carried on, wherever it was asked for."""
-    return access.may_run_from_anywhere(run.runbook, environments(run.plan, targets))
+def refused_now(access: Access, run: RunRow, targets: Mapping[str, TargetBase]) -> str:
+    """Why the person who asked for a run may not have it go on, at this moment; empty when they may."""
+    if access.may_run(run.runbook, environments(run.plan, targets)):
+        return ""
+    return f"{run.requester_name} may not run {run.runbook} any more: no grant for it is left"
 
 
 def is_own(request: Request, run: RunRow) -> bool:

@@ -110,15 +110,6 @@ class Access:
             if _allows_place(grant.channels, self._place)
         )
 
-    def may_run_from_anywhere(self, runbook: str, environments: Iterable[str]) -> bool:
-        """Whether one grant allows the runbook on targets of all these environments, from some channel: of a
-        run that was asked for where that was allowed."""
-        needed = tuple(environments)
-        return any(
-            all(_allows(grant.environments, environment) for environment in needed)
-            for grant in self._running(runbook)
-        )
-
     def may_run_somewhere(self, runbook: str) -> bool:
         """Whether the runbook is granted here, on targets of at least one environment."""
         return any(_allows_place(grant.channels, self._place) for grant in self._running(runbook))

@@ -17,6 +17,7 @@ import structlog
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
+from bot.places import place_of
 from bot.slack.people import People
 from bot.slack.publisher import Card, Destination, Publisher
 from bot.slack.throttle import Throttle
@@ -204,7 +205,8 @@ class Gateway:
         body = envelope.body
         user, team = str(body.get("user_id", "")), str(body.get("team_id", ""))
         name = str(body.get("user_name") or user)
-        place = self._place(body)
+        channel, called = str(body.get("channel_id", "")), str(body.get("channel_name", ""))
+        place = place_of(channel, called, self._channels)
         access, refusal = NOBODY, ""
         holds: Holds = holds_nothing
         try:
@@ -224,14 +226,6 @@ class Gateway:
             text=html.unescape(str(body.get("text") or "")),
         )
         return request, refusal
-
-    def _place(self, body: Mapping[str, Any]) -> Place:
-        channel = str(body.get("channel_id", ""))
-        name = str(body.get("channel_name", ""))
-        aliases = frozenset(alias for alias, id_ in self._channels.items() if id_ == channel)
-        # A direct message of several people has a channel's id, and this kind of name.
-        direct = channel.startswith("D") or name.startswith("mpdm-")
-        return Place(id=channel, name=name, aliases=aliases, direct=direct)
 
     async def _answer(self, envelope: Envelope, answer: Admission | Reply) -> None:
         card, destination = None, envelope.destination
