@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bot.http import LARGEST_BODY
 from bot.sandbox import Sandbox
 from bot.slack.requests import is_signed
+from runbooks.records.audit import Filter
 from tests.scenario.conftest import Workplace, newest
 
 BODY = b"command=%2Fmaint&text=whoami&team_id=T00SANDBOX&user_id=U0000ADMIN&trigger_id=1"
@@ -136,7 +137,7 @@ async def test_every_channel_is_no_direct_message(
     body = BODY.replace(b"whoami", b"health") + f"&channel_id={channel}&channel_name={name}".encode()
     async with by_http.serving():
         await sandbox.request(body, headers(sandbox.signing_secret, body))
-    (event,) = await by_http.audit()
+    (event,) = await by_http.audit(Filter(action="command.health"))
 
     assert (event.event.outcome, event.event.channel) == ("denied", channel)
 
