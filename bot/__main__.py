@@ -131,6 +131,20 @@ def check(config: Path) -> None:
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@click.pass_obj
+def doctor(config: Path, as_json: bool) -> None:
+    """Look whether everything that Maint needs is there.
+
+    Slack's tokens and scopes, channels, usergroups, clocks, the database and the keys; nothing is changed.
+    Ends with 0 when all is well, 1 when something is worth a look, 2 when Maint cannot work so.
+    """
+    from bot.doctor import doctor as run
+
+    sys.exit(run(config, os.environ, click.echo, as_json=as_json))
+
+
+@main.command()
 @click.option("--settings", "of", flag_value="settings", help="Of maint.yaml.")
 @click.option("--tests", "of", flag_value="tests", help="Of the files of tests beside runbooks.")
 @click.option("--markdown", "of", flag_value="markdown", help="No schema: every key of a runbook, as tables.")

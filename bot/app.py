@@ -10,7 +10,9 @@ from pathlib import Path
 import structlog
 
 from bot import __version__
+from bot.authority import Granted
 from bot.core import open_core
+from bot.doctor import group_findings
 from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
 from bot.settings import Loaded, SlackCredentials, load_settings, slack_credentials
@@ -29,6 +31,7 @@ from runbooks.records.database import open_database
 from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
+from runbooks.status import Status
 from runbooks.steps.reach import utc_now
 
 log = structlog.get_logger()
@@ -121,7 +124,8 @@ class Server:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, credentials = self._loaded.settings, self._credentials
         stack.enter_context(only_process(settings.database_url()))
-        core = await stack.enter_async_context(open_core(self._loaded, now=self._now))
+        authority = Granted(self._loaded)
+        core = await stack.enter_async_context(open_core(self._loaded, authority, now=self._now))
         self._records = core.records
         client = await stack.enter_async_context(
             SlackClient(credentials.bot_token.get_secret_value(), credentials.api_url)
@@ -131,6 +135,8 @@ class Server:
             log.warning(
                 "slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest"
             )
+        warned = asyncio.create_task(self._warn(client))
+        stack.callback(warned.cancel)
         crew = Crew(
             core.engine,
             core.records,
@@ -150,6 +156,7 @@ class Server:
             grants=settings.grants,
             commands_per_minute=settings.limits.commands_per_minute,
         )
+        authority.connect(edge.people.roles_by_id)
         core.engine.on_change(edge.board.nudge)
         secret = credentials.signing_secret.get_secret_value() if credentials.signing_secret else ""
         app = make_app(client.web, bot, secret)
@@ -172,6 +179,12 @@ class Server:
             )
             stack.push_async_callback(self._sockets.close)
             await self._sockets.connect(client.web)
+
+    async def _warn(self, client: SlackClient) -> None:
+        """Says in the log which usergroups of roles are not there, or empty: nobody has those roles."""
+        for finding in await group_findings(client, self._loaded):
+            if finding.status is not Status.OK:
+                log.warning("slack.usergroup", what=finding.what, found=finding.found, do=finding.do)
 
     def facts(self) -> dict[str, object]:
         """What a person wants to read in the line that says that we are ready."""

@@ -16,10 +16,12 @@ import structlog
 from rich.console import Console
 
 from bot import __version__, terminal
+from bot.authority import Granted
 from bot.core import Core, open_core
 from bot.follow import EXIT_LEFT, exit_code, follow
 from bot.logins import Login
 from bot.logs import set_up_logs
+from bot.lookup import Lookup
 from bot.secret_words import with_secrets
 from bot.settings import load_settings
 from commands.command import Actor, ActorKind, Group, Request
@@ -69,7 +71,8 @@ async def run_at_terminal(
     loaded = await asyncio.to_thread(load_settings, path, environ)
     set_up_logs(loaded.scrub, "console", "warning")
     user = login_name()
-    login = Login(f"{user}@{socket.gethostname()}", loaded.settings, environ)
+    lookup = Lookup(loaded.settings, environ)
+    login = Login(f"{user}@{socket.gethostname()}", loaded.settings, lookup)
     actor = Actor(kind=ActorKind.TERMINAL, id=login.login, name=user, acts_as=login.user)
     request = Request(
         actor=actor,
@@ -81,7 +84,13 @@ async def run_at_terminal(
     )
     structlog.contextvars.bind_contextvars(correlation=request.correlation)
     console = Console(stderr=as_json)
-    async with open_core(loaded) as core, AsyncExitStack() as stack:
+    authority = Granted(loaded)
+    async with (
+        open_core(loaded, authority) as core,
+        lookup.open(core.records.record),
+        AsyncExitStack() as stack,
+    ):
+        authority.connect(lookup.roles_by_id)
         admission = await core.dispatcher.admit(request)
         if not isinstance(admission, Admission):
             reply = admission

@@ -9,6 +9,7 @@ from bot.settings import Loaded
 from commands import COMMANDS
 from commands.command import Services
 from commands.dispatch import Dispatcher
+from runbooks.engine.authority import Authority
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
 from runbooks.engine.sealing import Sealer
@@ -28,8 +29,11 @@ class Core:
 
 
 @asynccontextmanager
-async def open_core(loaded: Loaded, *, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Core]:
-    """Opens the database and puts the commands together. `now`: the time of runs. Raises RecordsError."""
+async def open_core(
+    loaded: Loaded, authority: Authority, *, now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Core]:
+    """Opens the database and puts the commands together. `authority`: who says at each step whether a run
+    still may. `now`: the time of runs. Raises RecordsError."""
     settings = loaded.settings
     records = await Records.open(settings.database_url(), loaded.scrub)
     try:
@@ -47,6 +51,7 @@ async def open_core(loaded: Loaded, *, now: Callable[[], datetime] = utc_now) ->
                 [key.get_secret_value() for key in loaded.old_secret_keys],
             ),
             now=now,
+            authority=authority,
         )
         services = Services(
             targets=settings.targets,

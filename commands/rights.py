@@ -5,6 +5,7 @@ from typing import Any
 
 from commands.command import ActorKind, Request, Services
 from commands.words import quoted
+from runbooks.access import Access
 from runbooks.engine.decisions import permitted
 from runbooks.errors import Refused, UsageError
 from runbooks.nearest import nearest
@@ -90,6 +91,13 @@ def check_everywhere(request: Request, word: str) -> None:
 def may_run(request: Request, services: Services, run: RunRow) -> bool:
     """Whether the person may start such a run, and so decide what is asked of it."""
     return request.access.may_run(run.runbook, environments(run.plan, services.targets))
+
+
+def refused_now(access: Access, run: RunRow, targets: Mapping[str, TargetBase]) -> str:
+    """Why the person who asked for a run may not have it go on, at this moment; empty when they may."""
+    if access.may_run(run.runbook, environments(run.plan, targets)):
+        return ""
+    return f"{run.requester_name} may not run {run.runbook} any more: no grant for it is left"
 
 
 def is_own(request: Request, run: RunRow) -> bool:

@@ -17,6 +17,7 @@ import structlog
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
+from bot.places import place_of
 from bot.slack.people import People
 from bot.slack.publisher import Card, Destination, Publisher
 from bot.slack.throttle import Throttle
@@ -103,6 +104,9 @@ class Gateway:
     def listen(self, app: AsyncApp) -> None:
         """Registers what the bot answers to."""
         app.command(COMMAND)(self._on_command)
+        app.event("subteam_members_changed")(self._on_group_changed)
+        app.event("subteam_updated")(self._on_group_changed)
+        app.event("user_change")(self._on_person_changed)
 
     def start(self) -> None:
         """Starts the workers, in the running event loop."""
@@ -126,6 +130,18 @@ class Gateway:
     async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         refusal = self.enqueue(Envelope(body, new_id()))
         await (ack(text=refusal) if refusal else ack())
+
+    async def _on_group_changed(self, event: dict[str, Any]) -> None:
+        """Who was in that usergroup counts no more: the next who asks asks Slack."""
+        subteam = event.get("subteam")
+        self._people.forget_group(
+            str(subteam.get("id", "") if isinstance(subteam, dict) else event.get("subteam_id", ""))
+        )
+
+    async def _on_person_changed(self, event: dict[str, Any]) -> None:
+        """The same of an account, which may have been closed."""
+        user = event.get("user")
+        self._people.forget_person(str(user.get("id", "") if isinstance(user, dict) else user))
 
     def enqueue(self, envelope: Envelope) -> str:
         """Has the envelope carried out; what to tell the person when it is not."""
@@ -189,7 +205,8 @@ class Gateway:
         body = envelope.body
         user, team = str(body.get("user_id", "")), str(body.get("team_id", ""))
         name = str(body.get("user_name") or user)
-        place = self._place(body)
+        channel, called = str(body.get("channel_id", "")), str(body.get("channel_name", ""))
+        place = place_of(channel, called, self._channels)
         access, refusal = NOBODY, ""
         holds: Holds = holds_nothing
         try:
@@ -210,14 +227,6 @@ class Gateway:
             text=html.unescape(str(body.get("text") or "")),
         )
         return request, refusal
-
-    def _place(self, body: Mapping[str, Any]) -> Place:
-        channel = str(body.get("channel_id", ""))
-        name = str(body.get("channel_name", ""))
-        aliases = frozenset(alias for alias, id_ in self._channels.items() if id_ == channel)
-        # A direct message of several people has a channel's id, and this kind of name.
-        direct = channel.startswith("D") or name.startswith("mpdm-")
-        return Place(id=channel, name=name, aliases=aliases, direct=direct)
 
     async def _answer(self, envelope: Envelope, answer: Admission | Reply) -> None:
         card, destination = None, envelope.destination

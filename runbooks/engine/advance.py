@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from runbooks.engine.at import Fenced, Stopped, Undo, Waiting
+from runbooks.engine.authority import Authority
 from runbooks.engine.checks import CheckRunner
 from runbooks.engine.effects import Effects, Paused
 from runbooks.engine.hold import Database, Hold, patiently
@@ -59,6 +60,7 @@ class Workshop:
     enqueue: run_changes.Enqueue
     executor: str
     proven: Callable[[], Awaitable[None]]
+    authority: Authority
     now: Callable[[], datetime]
     changed: Callable[[], None]
 
@@ -231,7 +233,7 @@ class Advance:
 
         return Surroundings(
             hold=hold,
-            effects=Effects(hold, make_call, shop.scrub, self._stop, shop.proven),
+            effects=Effects(hold, make_call, shop.scrub, self._stop, shop.proven, shop.authority),
             checks=shop.checks,
             targets=shop.targets,
             channels=shop.channels,

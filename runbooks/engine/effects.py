@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from runbooks.engine.at import InDoubt, Stopped
+from runbooks.engine.authority import Authority, demand
 from runbooks.engine.hold import Hold
 from runbooks.errors import StepError
 from runbooks.ids import new_id
@@ -63,9 +64,11 @@ class Effects:
         scrub: Scrubber,
         stop: asyncio.Event,
         proven: Callable[[], Awaitable[None]],
+        authority: Authority,
     ) -> None:
         """`proven` returns when this replica has proved that it lives; `stop` is set when people say so."""
         self._hold = hold
+        self._authority = authority
         self._make_call = make_call
         self._scrub = scrub
         self._stop = stop
@@ -77,12 +80,14 @@ class Effects:
             raise Stopped("people stopped the run")
 
     async def carry_out(self, effect: Effect) -> Done:
-        """Does it, unless it was done. Raises InDoubt, StepError, Stopped, Paused, Fenced."""
+        """Does it, unless it was done. Raises NotAllowed and Unsure before it was begun; InDoubt, StepError,
+        Stopped, Paused, Fenced."""
         last = None if self._is_new(effect) else await self._last(effect)
         if last is not None:
             await self._look_back(effect, last)
             if last.state == journal.FINISHED and not self._wanted_again(effect, last):
                 return _done(last.result)
+        await demand(self._authority, self._hold, effect.path, self._stop)
         call = self._make_call(f"{self._hold.run}/{effect.path}/{effect.name}")
         before = await self._before(effect, call, last)
         await self._proven()

@@ -10,6 +10,7 @@ import structlog
 
 from runbooks.engine import emergency
 from runbooks.engine.advance import Advance, Workshop
+from runbooks.engine.authority import Authority, Everybody
 from runbooks.engine.checks import CheckRunner
 from runbooks.engine.decided import Decided, Verdict
 from runbooks.engine.decisions import decide
@@ -72,8 +73,11 @@ class Engine:
         sealer: Sealer,
         now: Callable[[], datetime] = utc_now,
         kinds: Kinds = KINDS,
+        authority: Authority | None = None,
     ) -> None:
-        """`channels`: the ids of the channels by their names in maint.yaml."""
+        """`channels`: the ids of the channels by their names in maint.yaml. `authority`: who is asked before
+        each effect whether the run still may; without one everybody may, which is for tests."""
+        self._authority = authority or Everybody()
         self._database = database
         self._runbooks = runbooks
         self._targets = targets
@@ -112,6 +116,7 @@ class Engine:
             enqueue=self._queue.enqueue,
             executor=executor,
             proven=proven,
+            authority=self._authority,
             now=self._now,
             changed=self._changed,
         )

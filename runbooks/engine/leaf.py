@@ -9,12 +9,13 @@ from typing import Any
 import structlog
 
 from runbooks.engine.at import Finished, InDoubt, NotApproved, Outcome, Stopped, Undo, Waiting
+from runbooks.engine.authority import KEY, Doubt, NotAllowed
 from runbooks.engine.effects import Paused
 from runbooks.engine.noting import finished, post_output
 from runbooks.engine.runners import runner_of
 from runbooks.engine.standing import Standing, Surroundings, open_with_card
 from runbooks.engine.walk import Node, Values
-from runbooks.errors import MaintError, StepError
+from runbooks.errors import MaintError, StepError, Unsure
 from runbooks.ids import new_id
 from runbooks.records.asks import CLOSED, Question
 from runbooks.records.runs import AskKind, AskRow, Phase, StepRow, StepState, WaitingOn
@@ -70,6 +71,12 @@ class Leaves:
             # Nothing leads past people who said no: neither `continue`, nor another try, nor Skip.
             await self._note_failure(node, StepState.FAILED, str(error), refused=error)
             return Waiting(on=WaitingOn.QUESTION)
+        except NotAllowed as error:
+            # Neither `continue` nor another try by itself: somebody who may says how to go on.
+            await self._note_failure(node, StepState.FAILED, str(error), denied=True)
+            return Waiting(on=WaitingOn.QUESTION)
+        except Unsure as error:
+            return await self._hold_back(node, error)
         except InDoubt as error:
             await self._show_output(at, error.output)
             return await self._fail(node, StepState.IN_DOUBT, str(error))
@@ -169,6 +176,24 @@ class Leaves:
         await self._hold.write(lambda _: None, step=(node.path, values), events=[event])
         return Waiting(on=WaitingOn.TIME, until=until, progress=progress)
 
+    async def _hold_back(self, node: Node, error: Unsure) -> Waiting:
+        """Nobody knows now whether the step may change anything: it tries again, then people are asked."""
+        row, now = self._row(node), self._hold.now()
+        doubt = Doubt.after(row.data, now)
+        if doubt.is_long and not error.patient:
+            await self._note_failure(node, StepState.FAILED, str(error), denied=True)
+            return Waiting(on=WaitingOn.QUESTION)
+        progress = shorten(self._scrub(f"held back: {error}"), 300)
+        values = {
+            "state": StepState.WAITING,
+            "progress": progress,
+            "data": {**row.data, KEY: doubt.as_data()},
+        }
+        first = doubt.tries == 1
+        event = self._hold.event("step.held_back", node.path, "denied", reason=str(error))
+        await self._hold.write(lambda _: None, step=(node.path, values), events=[event] if first else [])
+        return Waiting(on=WaitingOn.TIME, until=doubt.again_at, progress=progress)
+
     async def _note_failure(
         self,
         node: Node,
@@ -176,9 +201,11 @@ class Leaves:
         reason: str,
         *,
         refused: NotApproved | None = None,
+        denied: bool = False,
         asks: bool = True,
     ) -> None:
-        """Writes down that the step failed, and asks, in one transaction; who does not ask goes back."""
+        """Writes down that the step failed, and asks, in one transaction; who does not ask goes back.
+        `denied`: nothing was tried, for want of a right."""
         row = self._row(node)
         in_doubt = state is StepState.IN_DOUBT
         kind = AskKind.IN_DOUBT if in_doubt else AskKind.FAILED
@@ -198,7 +225,8 @@ class Leaves:
         )
         values = {"state": state, "error": reason, "progress": "", "ended_at": self._hold.now()}
         action = "step.in_doubt" if in_doubt else "step.failed"
-        event = self._hold.event(action, node.path, "failed", reason=reason, attempt=row.attempt)
+        outcome = "denied" if denied else "failed"
+        event = self._hold.event(action, node.path, outcome, reason=reason, attempt=row.attempt)
         opened = await self._hold.write(
             partial(open_with_card, question=question, at=self._hold.now()) if asks else lambda _: None,
             step=(node.path, values),
@@ -237,7 +265,7 @@ class Leaves:
             "state": StepState.PENDING,
             "attempt": row.attempt + 1,
             "ended_at": None,
-            "data": {**row.data, "tries": 1},
+            "data": {**{name: value for name, value in row.data.items() if name != KEY}, "tries": 1},
         }
         await self._hold.write(lambda _: None, step=(node.path, values))
         return None
