@@ -1,7 +1,7 @@
 """Runs, as commands and buttons see them: started, decided, cancelled, undone; looked at from anywhere."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from runbooks.engine.decisions import decide
 from runbooks.engine.events import of_run
 from runbooks.engine.gates import check_requester
 from runbooks.engine.hold import Database
+from runbooks.engine.looks import Looks
 from runbooks.engine.sealing import Sealer
 from runbooks.engine.snapshots import Snapshots
 from runbooks.engine.undoing import Undoing
@@ -24,18 +25,14 @@ from runbooks.engine.walk import ROOM, all_nodes, new_row, nodes_of
 from runbooks.errors import Refused, UsageError
 from runbooks.ids import new_id
 from runbooks.nearest import nearest
-from runbooks.records import asks, audit, cards, locks, run_changes
+from runbooks.records import audit, cards, run_changes
 from runbooks.records import runs as run_records
 from runbooks.records.audit import Outcome
 from runbooks.records.person import Person
 from runbooks.records.runs import (
     UNBEGUN,
-    AskRow,
-    EffectRow,
-    LockRow,
     Phase,
     RunRow,
-    RunView,
     StepRow,
 )
 from runbooks.records.switches import paused_reason
@@ -57,7 +54,7 @@ class Queue(Protocol):
     def nudge(self) -> None: ...
 
 
-class Engine:
+class Engine(Looks):
     """Every method is one transaction that changes the run, writes the audit event and queues what follows:
     all of it stands, or nothing. Doing it twice changes nothing. All raise RecordsError."""
 
@@ -233,45 +230,6 @@ class Engine:
         self._changed()
         self._queue.nudge()
         return began
-
-    async def view(self, run: str) -> RunView | None:
-        """Everything that stands of a run."""
-        return await self._database.read(partial(run_records.view, run=run))
-
-    async def find(self, text: str) -> RunRow:
-        """The run of that id, or with that ending. Raises UsageError when it is none, or several."""
-        typed = text.strip().casefold()
-        if len(typed) < 4:
-            raise UsageError("A run is named by its id, or by the last letters of it: at least 4.")
-        found = await self._database.read(partial(run_records.find, beginning=typed))
-        if not found:
-            raise UsageError(f"There is no run {text[:40]!r}. `runs` lists the newest.")
-        exact = [run for run in found if run.id == typed]
-        if len(found) > 1 and not exact:
-            # Not of which runbooks: whether the person may see them, nobody has asked yet.
-            names = ", ".join(run.id[-8:] for run in found)
-            raise UsageError(f"{text[:40]!r} could be {names}: give more letters.")
-        return (exact or found)[0]
-
-    async def runs(self, *, states: Iterable[str] = (), limit: int = 20) -> tuple[RunRow, ...]:
-        """The newest runs."""
-        return await self._database.read(partial(run_records.newest, states=tuple(states), limit=limit))
-
-    async def journal(self, run: str) -> tuple[EffectRow, ...]:
-        """What a run did outside, oldest first."""
-        return await self._database.read(partial(run_records.effect_rows, run=run))
-
-    async def open_asks(self, kinds: Iterable[str], limit: int = 50) -> tuple[AskRow, ...]:
-        """What people are asked at this moment, oldest first, over all runs."""
-        return await self._database.read(partial(asks.open_asks, kinds=tuple(kinds), limit=limit))
-
-    async def locks(self) -> tuple[LockRow, ...]:
-        """Every lock that is held."""
-        return await self._database.read(locks.held)
-
-    async def paused(self) -> str:
-        """Who stopped everything, and why; empty when nobody did."""
-        return await self._database.read(paused_reason)
 
     async def decide(
         self,
