@@ -1,8 +1,6 @@
 """Carries out one command for the person at the terminal, and the run that it starts."""
 
 import asyncio
-import os
-import pwd
 import shlex
 import signal
 import socket
@@ -18,7 +16,7 @@ from rich.console import Console
 from bot import __version__, terminal
 from bot.core import Core, open_core
 from bot.follow import EXIT_LEFT, exit_code, follow
-from bot.logins import Login
+from bot.logins import Login, login_name
 from bot.logs import set_up_logs
 from bot.settings import load_settings
 from commands.command import Actor, ActorKind, Group, Request
@@ -26,7 +24,7 @@ from commands.dispatch import Admission
 from commands.reply import Note, Reply
 from commands.rights import short
 from commands.run_detail import in_full
-from runbooks.access import TERMINAL, Place, terminal_access
+from runbooks.access import TERMINAL, Place
 from runbooks.engine.carrier import Sender
 from runbooks.engine.crew import Crew
 from runbooks.engine.decided import Verdict
@@ -43,17 +41,6 @@ _MOVING = frozenset({Group.RUN, Group.DECIDE, Group.EMERGENCY})
 DRAIN = 7.0
 
 
-def login_name() -> str:
-    """Whose process this is: a name, or `uid 4242` where that user has none, as in many containers.
-
-    The system is asked: people approve under this name, and LOGNAME is whatever they set it to.
-    """
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
-
-
 async def run_at_terminal(
     path: Path,
     environ: Mapping[str, str],
@@ -68,15 +55,16 @@ async def run_at_terminal(
     loaded = await asyncio.to_thread(load_settings, path, environ)
     set_up_logs(loaded.scrub, "console", "warning")
     user = login_name()
-    login = Login(f"{user}@{socket.gethostname()}", loaded.settings, environ)
+    login = Login(f"{user}@{socket.gethostname()}", loaded, environ)
     actor = Actor(kind=ActorKind.TERMINAL, id=login.login, name=user, acts_as=login.user)
     request = Request(
         actor=actor,
         place=Place(id=TERMINAL),
-        access=terminal_access(loaded.settings.grants),
+        access=login.access(user),
         correlation=new_id(),
         text=shlex.join(words),
         holds=login.holds,
+        look_up=login.look_up,
     )
     structlog.contextvars.bind_contextvars(correlation=request.correlation)
     console = Console(stderr=as_json)

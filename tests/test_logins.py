@@ -21,7 +21,7 @@ logins: {alice@bastion: U00000SRE1, mallory@bastion: U0NOBODY0X, dora@bastion: U
 
 def login(tmp_path: Path, name: str, environ: dict[str, str] | None = None, text: str = SETTINGS) -> Login:
     (tmp_path / "maint.yaml").write_text(text)
-    return Login(name, load_settings(tmp_path / "maint.yaml", {}, library=SHIPPED).settings, environ or {})
+    return Login(name, load_settings(tmp_path / "maint.yaml", {}, library=SHIPPED), environ or {})
 
 
 async def test_what_maint_yaml_says_is_not_asked_of_slack(tmp_path: Path) -> None:

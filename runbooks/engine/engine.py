@@ -39,6 +39,7 @@ from runbooks.records.runs import (
 )
 from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
+from runbooks.spec.approval import with_approval
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
 from runbooks.spec.runbook import Kinds, Runbook
@@ -133,14 +134,18 @@ class Engine:
             raise UsageError(f"There is no runbook {name[:60]!r}. {hint}")
         return found
 
-    async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan:
+    async def plan(
+        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None = None
+    ) -> Plan:
         """What a run would do. Raises UsageError (ParamFaults) when the parameters do not fit."""
-        _, _, plan = await asyncio.to_thread(self._planned, runbook, params)
+        _, _, plan = await asyncio.to_thread(self._planned, runbook, params, approval)
         return plan
 
-    def _planned(self, runbook: str, params: Mapping[str, Any]) -> tuple[Runbook, Mapping[str, Any], Plan]:
+    def _planned(
+        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None
+    ) -> tuple[Runbook, Mapping[str, Any], Plan]:
         # For a thread: a list of two hundred items takes longer than the event loop may be held.
-        found = self.runbook(runbook)
+        found = with_approval(self.runbook(runbook), approval)
         given = parse_params(found.params, params, self._targets)
         return found, given, make_plan(found, given, self._targets)
 
@@ -153,9 +158,13 @@ class Engine:
         channel: str = "",
         channel_name: str = "",
         key: str | None = None,
+        approval: Mapping[str, Any] | None = None,
     ) -> RunRow:
-        """A new run, or the one that was started with the same key. Raises UsageError, Refused."""
-        found, given, plan = await asyncio.to_thread(self._planned, runbook, params)
+        """A new run, or the one that was started with the same key; `approval`: see `with_approval`.
+
+        Raises UsageError, Refused.
+        """
+        found, given, plan = await asyncio.to_thread(self._planned, runbook, params, approval)
         secrets = {name: given[name] for name in given if found.params[name].secret}
         now = self._now()
         run = RunRow(
