@@ -96,7 +96,7 @@ class Permission(Spec):
     def lacks(self, touch: Touch) -> str:
         """Why it does not allow that, in words; empty when it does."""
         if touch.somewhere:
-            where = touch.target or "a target that is known only later"
+            where = touch.target or "a target that is not known"
             if not matches(self.environments, touch.environment):
                 environment = f" in {touch.environment}" if touch.environment else ""
                 return f"not on {where}{environment}, only in {listed(self.environments, 'and')}"
