@@ -53,7 +53,7 @@ class AccessCommand(Command):
             raise UsageError(usage)
         who = Looked(name=request.actor.name, access=request.access)
         if user and user not in (request.actor.id, request.actor.name):
-            if not request.access.may_use(self.word):
+            if user != request.actor.acts_as and not request.access.may_use(self.word):
                 raise Refused(
                     f"You ({request.actor.id}) may ask about yourself. What somebody else may do is told "
                     f"to those who were granted the word {self.word}."

@@ -127,13 +127,13 @@ async def test_explain_says_of_a_colleague_what_slack_says_of_them(floor: Floor)
         sre1 = floor.sandbox.workspace.member("sre1").id
         await floor.type("admin", f"access explain <@{sre1}|sre1> run vacuum on here")
         line = line_of(floor, "approval:")
-        await floor.told("admin", f"sre1 may run vacuum on here here: {line} allows it, after 1 of dba")
-        await floor.told("admin", "From: #ops")
+        await floor.told("admin", f"may run vacuum on here here: {line} allows it, after 1 of dba")
+        await floor.told("admin", "#ops\nsre: runbook vacuum")
         group = next(each for each in floor.sandbox.workspace.usergroups.values() if each.handle == "sre")
         group.users.remove(sre1)
     async with floor.open():
         await floor.type("admin", f"access explain <@{sre1}|sre1> run vacuum on here")
-        await floor.told("admin", "sre1 may not run vacuum on here here: no grant of theirs is about it")
+        await floor.told("admin", "may not run vacuum on here here: no grant of theirs is about it")
         await floor.type("sre2", f"access explain <@{sre1}|sre1> run vacuum")
         await floor.told("sre2", "may ask about yourself")
         guest = floor.sandbox.workspace.member("guest").id
