@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, insert, select, upda
 from runbooks.ids import new_id
 from runbooks.records.carriage import SCHEMA
 from runbooks.records.run_tables import asks, run_steps, runs
-from runbooks.records.schema import audit_events, cards
+from runbooks.records.schema import cards
 
 #: Runs that one transaction copies.
 _BATCH = 500
@@ -18,7 +18,6 @@ _OURS = (
     (run_steps, run_steps.c.run),
     (asks, asks.c.run),
     (cards, cards.c.correlation),
-    (audit_events, audit_events.c.correlation),
 )
 
 

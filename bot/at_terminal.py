@@ -18,6 +18,7 @@ from bot.core import Core, open_core
 from bot.follow import EXIT_LEFT, exit_code, follow
 from bot.logins import Login, login_name
 from bot.logs import set_up_logs
+from bot.secret_words import with_secrets
 from bot.settings import load_settings
 from commands.command import Actor, ActorKind, Group, Request
 from commands.dispatch import Admission
@@ -75,6 +76,7 @@ async def run_at_terminal(
             assert reply is not None
             code = EXIT_CODES[Status.UNKNOWN]
         else:
+            admission = with_secrets(admission, core.services.runbooks, environ, loaded.scrub)
             alone = admission.command.group in _MOVING and await _connect(core, stack)
             with terminal.live(console) as progress:
                 reply = await core.dispatcher.carry_out(admission, progress)

@@ -42,7 +42,10 @@ async def open_core(loaded: Loaded, *, now: Callable[[], datetime] = utc_now) ->
             channels=settings.slack.channels,
             checks=checks,
             scrub=loaded.scrub,
-            sealer=Sealer(loaded.secret_key.get_secret_value()),
+            sealer=Sealer(
+                loaded.secret_key.get_secret_value(),
+                [key.get_secret_value() for key in loaded.old_secret_keys],
+            ),
             now=now,
         )
         services = Services(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from runbooks.engine.sealing import VARIABLE
+from runbooks.engine.sealing import OLD_VARIABLE, SHORTEST_KEY, VARIABLE
 from runbooks.errors import ConfigError, Fault
 from runbooks.scrub import SHORTEST
 from runbooks.spec.references import BrokenReference, read_secret
@@ -95,6 +95,24 @@ def secret_key(environ: Mapping[str, str]) -> SecretStr:
         return SecretStr(_given(VARIABLE, environ))
     except BrokenReference as error:
         raise ConfigError([Fault(VARIABLE, 0, 0, error.message, error.hint)]) from error
+
+
+def old_secret_keys(environ: Mapping[str, str]) -> tuple[SecretStr, ...]:
+    """The keys from before, one a line, that still open what they encrypted. Raises ConfigError. Blocks."""
+    try:
+        keys = [line.strip() for line in _given(OLD_VARIABLE, environ).splitlines()]
+        if any(0 < len(key) < SHORTEST_KEY for key in keys):
+            raise BrokenReference(
+                f"holds a key of fewer than {SHORTEST_KEY} characters", "older keys stand in it one a line"
+            )
+        if any(keys) and not _given(VARIABLE, environ):
+            raise BrokenReference(
+                f"is set, and {VARIABLE} is not",
+                f"what is new is encrypted with {VARIABLE}; the older keys only open",
+            )
+    except BrokenReference as error:
+        raise ConfigError([Fault(OLD_VARIABLE, 0, 0, error.message, error.hint)]) from error
+    return tuple(SecretStr(key) for key in keys if key)
 
 
 def _value(name: str, environ: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from bot.consistency import inconsistencies, unknown_names
-from bot.credentials import SlackCredentials, secret_key, slack_credentials, slack_secrets
+from bot.credentials import SlackCredentials, old_secret_keys, secret_key, slack_credentials, slack_secrets
 from bot.satisfiable import stuck_gates, stuck_grants
 from commands import GRANTABLE
 from runbooks.access import Grant, Role, TerminalGrant
@@ -156,6 +156,7 @@ class Loaded:
     secret_key: SecretStr = field(
         default_factory=lambda: SecretStr("")
     )  # encrypts the secret parameters of runs that wait
+    old_secret_keys: tuple[SecretStr, ...] = ()  # open what they encrypted before
     owner: int = -1  # the uid of maint.yaml's owner; -1 is nobody
 
 
@@ -222,13 +223,14 @@ def load_settings(
         }
     )
     secrets = [*document.secrets, *slack_secrets(environ), *_secrets(settings)]
-    key = secret_key(environ)
+    key, old_keys = secret_key(environ), old_secret_keys(environ)
     return Loaded(
         settings=settings,
         runbooks=runbooks,
-        scrub=Scrubber([*secrets, key.get_secret_value()]),
+        scrub=Scrubber([*secrets, *(each.get_secret_value() for each in (key, *old_keys))]),
         unfit=unfit,
         secret_key=key,
+        old_secret_keys=old_keys,
         owner=owner,
     )
 

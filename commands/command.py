@@ -79,6 +79,7 @@ class Request:
     access: Access
     correlation: str
     text: str
+    filled: bool = False  # its words are from a form, or were asked for: they alone may hold secrets
     holds: Holds = field(default=holds_nothing, repr=False, compare=False)
     look_up: LookUp = field(default=knows_nobody, repr=False, compare=False)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from commands.command import Command, Group, Progress, Request, Services
-from commands.given import FormNeeded, parse_given, secrets_in
+from commands.given import FormNeeded, check_typed, parse_given, secrets_in
 from commands.reply import Element, Fields, Listing, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import approval_of, check_plan, find_runbook, short
 from commands.times import ago, clock
@@ -73,7 +73,9 @@ def understood(
     runbook = find_runbook(request, services, words[0])
     if lacking := services.unfit.get(runbook.name):
         raise UsageError(f"{runbook.name} cannot be run with the settings as they are: {lacking}.")
-    return runbook, parse_given(words[1:])
+    given = parse_given(words[1:])
+    check_typed(request, word, runbook, given)
+    return runbook, given
 
 
 async def allowed_plan(

@@ -216,6 +216,7 @@ class Gateway:
             place=place,
             access=access,
             correlation=envelope.correlation,
+            filled=envelope.command is not None,
             holds=holds,
             look_up=look_up,
             # Slack sends & < > as entities; as text they are themselves.

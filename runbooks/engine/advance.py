@@ -153,7 +153,7 @@ class Advance:
         # The gate that a grant asks for is in no file: the plan says what it is made of.
         runbook = with_approval(await shop.runbook_of(path, source), hold.view.run.plan.get("approval"))
         secrets = shop.sealer.open_all(hold.view.run.secrets)
-        shop.scrub.add(*map(str, secrets.values()))
+        shop.scrub.learn(self._run, *secrets.values())
         params = {**hold.view.run.params, **secrets}
         around = self._surroundings(runbook, params, connections)
         values = partial(self._values, params=params)

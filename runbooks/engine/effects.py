@@ -213,7 +213,12 @@ class Effects:
             reason = f"a fault in Maint itself: look for {reference} in its log"
             await self._note(effect, attempt, journal.DOUBTED, {"why": reason}, "effect.in_doubt", "failed")
             raise (StepError(reason) if effect.repeatable else InDoubt(reason)) from error
-        done = self._scrubbed(done)
+        # A long output takes longer than the event loop may be held.
+        done = (
+            await asyncio.to_thread(self._scrubbed, done)
+            if len(done.output) > 4_000
+            else self._scrubbed(done)
+        )
         result = {
             "values": dict(done.values),
             "summary": done.summary,

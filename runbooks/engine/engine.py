@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -16,6 +16,7 @@ from runbooks.engine.decisions import decide
 from runbooks.engine.events import of_run
 from runbooks.engine.gates import check_requester
 from runbooks.engine.hold import Database
+from runbooks.engine.queue import Queue
 from runbooks.engine.sealing import Sealer
 from runbooks.engine.snapshots import Snapshots
 from runbooks.engine.undoing import Undoing
@@ -48,13 +49,6 @@ from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
 
 log = structlog.get_logger()
-
-
-class Queue(Protocol):
-    """What carries segments of runs to a process that advances them."""
-
-    def enqueue(self, connection: Any, run: str, segment: int) -> None: ...
-    def nudge(self) -> None: ...
 
 
 class Engine:
@@ -125,6 +119,17 @@ class Engine:
             self._under_way.pop((run, segment), None)
             self._queue.nudge()
 
+    async def forget_secrets(self) -> int:
+        """What runs knew that are over, here or on another replica, is known no longer; of how many."""
+        owners = self._scrub.owners
+        if not owners:
+            return 0
+        still_open = await self._database.read(partial(run_records.still_open, ids=owners))
+        over = [run for run in owners if run not in still_open and run not in self.under_way()]
+        for run in over:
+            self._scrub.forget(run)
+        return len(over)
+
     def runbook(self, name: str) -> Runbook:
         """The runbook of that name. Raises UsageError that names the nearest one."""
         found = self._runbooks.get(name)
@@ -138,8 +143,7 @@ class Engine:
         self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None = None
     ) -> Plan:
         """What a run would do. Raises UsageError (ParamFaults) when the parameters do not fit."""
-        _, _, plan = await asyncio.to_thread(self._planned, runbook, params, approval)
-        return plan
+        return (await asyncio.to_thread(self._planned, runbook, params, approval))[2]
 
     def _planned(
         self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None
@@ -160,10 +164,7 @@ class Engine:
         key: str | None = None,
         approval: Mapping[str, Any] | None = None,
     ) -> RunRow:
-        """A new run, or the one that was started with the same key; `approval`: see `with_approval`.
-
-        Raises UsageError, Refused.
-        """
+        """A new run, or the one with the same key; `approval`: see `with_approval`. Raises UsageError, Refused."""
         found, given, plan = await asyncio.to_thread(self._planned, runbook, params, approval)
         secrets = {name: given[name] for name in given if found.params[name].secret}
         now = self._now()
@@ -190,6 +191,7 @@ class Engine:
             note="",
             created_at=now,
         )
+        self._scrub.learn(run.id, *map(str, secrets.values()))
         shown = {"params": plan.params}
         rows = [
             new_row(run.id, node, ordinal=number * ROOM, values=shown)

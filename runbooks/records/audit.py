@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Connection, Row, func, select
 
 from runbooks.ids import new_id
-from runbooks.records.columns import storable
+from runbooks.records import chain
+from runbooks.records.audit_tables import NOTABLE, audit_events, audit_names
+from runbooks.records.columns import Words, storable
 from runbooks.records.database import scrubber_of
-from runbooks.records.schema import NOTABLE, audit_events
 from runbooks.scrub import Scrubber
 from runbooks.visible import shorten
 
@@ -21,9 +22,13 @@ from runbooks.visible import shorten
 LONGEST_DETAIL, LONGEST_DETAILS = 3_000, 16_000
 #: Events that one page may have.
 LARGEST_PAGE = 500
-# Made once: to make such a statement anew takes longer than to execute it.
-_ADD = insert(audit_events)
-_THERE = select(audit_events.c.id).where(audit_events.c.id == bindparam("event"))
+#: How many characters each text column takes.
+_LIMITS = {
+    column.name: column.type.limit
+    for column in (*audit_events.c, *audit_names.c)
+    if isinstance(column.type, Words)
+}
+_LIMITS["actor_name"] = _LIMITS.pop("name")
 
 
 class Outcome(StrEnum):
@@ -44,7 +49,9 @@ class Event:
     """One thing that happened: who, by the id and the name at that time; what, on what; from which channel.
 
     `actor_kind` is `slack`, `terminal` or `clock`; `team` is the Slack workspace. Empty texts mean that
-    there was none. `details` is kept as JSON; what JSON does not know is kept as its text.
+    there was none. `runbook` and `targets`: what it is about; `permalink`: the message in Slack. `details` is
+    kept as JSON; what JSON does not know is kept as its text. In the log times never go back: an event whose
+    clock is behind has the time of the one before it.
     """
 
     actor_kind: str
@@ -57,6 +64,9 @@ class Event:
     channel: str = ""
     channel_name: str = ""
     correlation: str = ""
+    permalink: str = ""
+    runbook: str = ""
+    targets: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: str = field(default_factory=new_id)
@@ -64,10 +74,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Recorded:
-    """An event as it stands in the log, at its place `seq`."""
+    """An event as it stands in the log, at its place `seq`, chained to the one before it."""
 
     seq: int
     event: Event
+    prev: str
+    hash: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +93,13 @@ class Filter:
 
 
 def append(connection: Connection, *events: Event) -> None:
-    """Adds events within the caller's transaction: they stand if, and only if, it commits.
+    """Adds events with the caller's transaction: they are written when it commits, or not at all.
 
-    Secrets are scrubbed, texts cut to the columns' limits.
+    Secrets are scrubbed, texts cut to the columns' limits. Raises ValueError for a time without a zone.
     """
     scrub = scrubber_of(connection)
-    if events:
-        connection.execute(insert(audit_events), [_row(event, scrub) for event in events])
+    for event in events:
+        chain.wait_for_commit(connection, {**_row(event, scrub), "once": False})
 
 
 def append_once(connection: Connection, *events: Event) -> None:
@@ -95,9 +107,7 @@ def append_once(connection: Connection, *events: Event) -> None:
     was committed, and which is tried again."""
     scrub = scrubber_of(connection)
     for event in events:
-        # Not ON CONFLICT: on SQLite the trigger that guards the log refuses before the conflict is seen.
-        if connection.execute(_THERE, {"event": event.id}).first() is None:
-            connection.execute(_ADD, _row(event, scrub))
+        chain.wait_for_commit(connection, {**_row(event, scrub), "once": True})
 
 
 def newest(
@@ -105,7 +115,12 @@ def newest(
 ) -> tuple[Recorded, ...]:
     """A page of events, newest first; `before` is the `seq` of the last one on the page before."""
     which = which or Filter()
-    query = select(audit_events).order_by(audit_events.c.seq.desc()).limit(min(limit, LARGEST_PAGE))
+    query = (
+        select(audit_events, func.coalesce(audit_names.c.name, "").label("actor_name"))
+        .outerjoin(audit_names, audit_names.c.mark == audit_events.c.actor_mark)
+        .order_by(audit_events.c.seq.desc())
+        .limit(min(limit, LARGEST_PAGE))
+    )
     for name in ("actor_id", "action", "outcome", "correlation"):
         if (wanted := getattr(which, name)) is not None:
             query = query.where(audit_events.c[name] == wanted)
@@ -113,13 +128,14 @@ def newest(
         query = query.where(NOTABLE)  # in the very words of the index: no planner looks behind a parameter
     if before is not None:
         query = query.where(audit_events.c.seq < before)
-    return tuple(Recorded(row.seq, _event(row)) for row in connection.execute(query))
+    return tuple(Recorded(row.seq, _event(row), row.prev, row.hash) for row in connection.execute(query))
 
 
 def _row(event: Event, scrub: Scrubber) -> dict[str, Any]:
-    return {
+    if event.at.tzinfo is None:
+        raise ValueError("a time without a zone could be any of 26 hours: give an aware datetime")
+    texts = {
         "id": event.id,
-        "at": event.at,
         "actor_kind": event.actor_kind,
         # Ids and our own words as they are: who could choose a secret, and a run's requester can, could
         # choose `gate.approve` or their own id, and would be in the log no more.
@@ -132,8 +148,13 @@ def _row(event: Event, scrub: Scrubber) -> dict[str, Any]:
         "channel": event.channel,
         "channel_name": scrub(event.channel_name),
         "correlation": event.correlation,
-        "details": _canonical(event.details, scrub),
+        "permalink": event.permalink,
+        "runbook": event.runbook,
+        "targets": " ".join(event.targets),
     }
+    # What is hashed is what is stored: cut here, before the columns would.
+    cut = {name: shorten(storable(value), _LIMITS[name]) for name, value in texts.items()}
+    return {**cut, "at": event.at.astimezone(UTC), "details": _canonical(event.details, scrub)}
 
 
 def _event(row: Row[Any]) -> Event:
@@ -148,6 +169,9 @@ def _event(row: Row[Any]) -> Event:
         channel=row.channel,
         channel_name=row.channel_name,
         correlation=row.correlation,
+        permalink=row.permalink,
+        runbook=row.runbook,
+        targets=tuple(row.targets.split()),
         details=json.loads(row.details),
         at=row.at,
         id=row.id,

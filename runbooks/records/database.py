@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from runbooks.errors import RecordsError
 from runbooks.libpq import tls_arguments
+from runbooks.records import chain
 from runbooks.records.trouble import plain_errors
 from runbooks.scrub import Scrubber
 
@@ -85,6 +86,7 @@ def open_database(url: str, scrub: Scrubber | None = None) -> Engine:
         )
         opened: WeakSet[psycopg.Connection] = engine.get_execution_options()["connections"]
         event.listen(engine, "connect", lambda connection, _: opened.add(connection))
+    chain.listen(engine)
     try:
         with plain_errors(parsed), engine.begin() as connection:
             connection.execute(text("SELECT 1"))

@@ -1,6 +1,6 @@
 """The tables. A change here needs a migration; a test compares the two."""
 
-from sqlalchemy import Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import Column, Double, ForeignKey, Index, Integer, MetaData, Table
 
 from runbooks.records.columns import Serial, UtcTime, Words
 
@@ -11,40 +11,6 @@ metadata = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_name)s",
         "fk": "fk_%(table_name)s_%(column_0_name)s",
     }
-)
-
-#: Who did what, on what, from where, and how it went. Rows are only ever added: triggers refuse the rest.
-audit_events = Table(
-    "audit_events",
-    metadata,
-    Column("seq", Serial, primary_key=True),
-    Column("id", Words(26), nullable=False, unique=True),
-    Column("at", UtcTime, nullable=False),
-    Column("actor_kind", Words(20), nullable=False),
-    Column("actor_id", Words(100), nullable=False),
-    Column("actor_name", Words(200), nullable=False),
-    Column("team", Words(100), nullable=False),
-    Column("action", Words(100), nullable=False),
-    Column("object", Words(500), nullable=False),
-    Column("outcome", Words(20), nullable=False),
-    Column("channel", Words(100), nullable=False),
-    Column("channel_name", Words(200), nullable=False),
-    Column("correlation", Words(100), nullable=False),
-    Column("details", Text, nullable=False),
-    sqlite_autoincrement=True,  # the number of a row that somebody removed by force is never given again
-)
-Index("ix_audit_events_actor", audit_events.c.actor_id, audit_events.c.seq)
-Index("ix_audit_events_action", audit_events.c.action, audit_events.c.seq)
-Index("ix_audit_events_correlation", audit_events.c.correlation, audit_events.c.seq)
-Index("ix_audit_events_at", audit_events.c.at)
-#: What is not the everyday: refusals and failures are few, and looked for.
-NOTABLE = text("outcome NOT IN ('ok', 'accepted')")
-Index(
-    "ix_audit_events_notable",
-    audit_events.c.outcome,
-    audit_events.c.seq,
-    sqlite_where=NOTABLE,
-    postgresql_where=NOTABLE,
 )
 
 #: What Slack delivered already, so that a second delivery does nothing. Kept for a day.

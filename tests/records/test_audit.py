@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import DBAPIError
 
 from runbooks.records import audit
 from runbooks.records.audit import LONGEST_DETAILS, Filter, append, newest
@@ -57,6 +57,7 @@ def test_any_text_can_be_recorded(engine: Engine, words: str, details: dict[str,
 
     with engine.begin() as connection:
         append(connection, event)
+    with reading(engine) as connection:
         (recorded,) = newest(connection, limit=1)
 
     assert recorded.event.id == event.id
@@ -73,35 +74,39 @@ def test_any_text_can_be_recorded(engine: Engine, words: str, details: dict[str,
         timezones=st.builds(timezone, st.timedeltas(-timedelta(hours=23), timedelta(hours=23))),
     )
 )
-def test_a_moment_comes_back_to_the_microsecond(engine: Engine, at: datetime) -> None:
-    """A time of any zone is read again as the same moment, in UTC."""
+def test_a_moment_comes_back_to_the_microsecond_or_as_the_one_before(engine: Engine, at: datetime) -> None:
+    """A time of any zone is read again as the same moment, in UTC; but in the log times never go back."""
+    with reading(engine) as connection:
+        before = [recorded.event.at for recorded in newest(connection, limit=1)]
     with engine.begin() as connection:
         append(connection, make_event(at=at))
+    with reading(engine) as connection:
         (recorded,) = newest(connection, limit=1)
 
-    assert (recorded.event.at, recorded.event.at.tzinfo) == (at, UTC)
+    assert (recorded.event.at, recorded.event.at.tzinfo) == (max([at, *before]), UTC)
 
 
 def test_stored_times_sort_as_moments_do(engine: Engine) -> None:
     """Sorting by the column is sorting by time, with and without microseconds, whatever the zone."""
     east = timezone(timedelta(hours=9))
     moments = [
-        datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC),
+        datetime(999, 3, 1, tzinfo=UTC),
         datetime(2026, 3, 1, 20, 59, 59, tzinfo=east),
         datetime(2026, 3, 1, 12, tzinfo=UTC),
+        datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC),
         datetime(2026, 3, 1, 21, 0, 0, 500000, tzinfo=east),
-        datetime(999, 3, 1, tzinfo=UTC),
     ]
     with engine.begin() as connection:
         append(connection, *(make_event(at=moment, object=str(n)) for n, moment in enumerate(moments)))
+    with reading(engine) as connection:
         found = connection.execute(text("SELECT object FROM audit_events ORDER BY at")).scalars().all()
 
-    assert [moments[int(n)] for n in found] == sorted(moments)
+    assert found == ["0", "1", "2", "3", "4"]
 
 
 def test_a_time_without_a_zone_is_refused(engine: Engine) -> None:
     """A naive datetime is a fault of the caller, and nothing is written."""
-    with pytest.raises(StatementError, match="aware datetime"), engine.begin() as connection:
+    with pytest.raises(ValueError, match="aware datetime"), engine.begin() as connection:
         append(connection, make_event(at=datetime(2026, 3, 1)))  # noqa: DTZ001 - that is the fault
 
     with reading(engine) as connection:
@@ -122,6 +127,7 @@ def test_long_texts_are_cut(engine: Engine) -> None:
     """A text beyond its column's limit is stored as its beginning, with an ellipsis."""
     with engine.begin() as connection:
         append(connection, make_event(object="x" * 10_000))
+    with reading(engine) as connection:
         (recorded,) = newest(connection)
 
     assert recorded.event.object == "x" * 499 + "…"
@@ -132,6 +138,7 @@ def test_long_details_are_cut_and_stay_json(engine: Engine, character: str) -> N
     """Details beyond the limit are stored as the beginning of their JSON, inside the limit."""
     with engine.begin() as connection:
         append(connection, make_event(details={str(n): character * 2_000 for n in range(20)}))
+    with reading(engine) as connection:
         stored = connection.execute(text("SELECT details FROM audit_events")).scalar_one()
         (recorded,) = newest(connection)
 
@@ -143,6 +150,7 @@ def test_equal_details_are_the_same_text(engine: Engine) -> None:
     """The order in which details were given does not show: their JSON is canonical."""
     with engine.begin() as connection:
         append(connection, make_event(details={"b": 1, "a": "é"}), make_event(details={"a": "é", "b": 1}))
+    with reading(engine) as connection:
         stored = connection.execute(text("SELECT details FROM audit_events")).scalars().all()
 
     assert stored == ['{"a":"é","b":1}'] * 2
@@ -155,6 +163,7 @@ def test_no_secret_is_stored(database_url: str) -> None:
     leak = 'hun"ter2 and xoxb-1234567890-abcdef'
     with engine.begin() as connection:
         append(connection, make_event(object=leak, actor_name=leak, details={"x": [leak], leak: 1}))
+    with reading(engine) as connection:
         (recorded,) = newest(connection)
     engine.dispose()
 
@@ -169,6 +178,7 @@ def test_nobody_hides_by_giving_their_own_id_as_a_secret(database_url: str) -> N
     event = make_event(actor_id="U0MALLORY", action="gate.approve", channel="C0OPS", object="gate.approve")
     with engine.begin() as connection:
         append(connection, event)
+    with reading(engine) as connection:
         (found,) = newest(connection)
     engine.dispose()
 
@@ -219,6 +229,7 @@ def test_a_filter_finds_what_fits(engine: Engine, which: Filter, expected: str) 
             make_event(object="e", correlation="c9"),
             make_event(object="f", outcome="accepted"),
         )
+    with reading(engine) as connection:
         found = "".join(recorded.event.object for recorded in newest(connection, which))
 
     assert found == expected
@@ -234,7 +245,7 @@ def test_a_rare_event_is_found_by_index(engine: Engine, which: Filter) -> None:
     plan = plan_of(engine, lambda connection: newest(connection, which))
 
     assert "ix_audit_events_" in plan
-    assert "Seq Scan" not in plan
+    assert "Seq Scan on audit_events" not in plan
 
 
 @pytest.mark.parametrize(

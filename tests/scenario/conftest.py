@@ -145,7 +145,7 @@ def set_up(sandbox: Sandbox, site: Site, tmp_path: Path, database_url: str) -> W
             steps:
               - id: up
                 title: response
-                http.probe: {warning: {elapsed_ms: {above: 500}}, critical: {elapsed_ms: {above: 2000}}}
+                http.probe: {warning: {elapsed_ms: {above: 3000}}, critical: {elapsed_ms: {above: 9000}}}
             """
         )
     )

@@ -223,7 +223,7 @@ async def test_check_and_serve_list_every_fault(workplace: Workplace) -> None:
 
 @pytest.mark.parametrize(
     ("status", "seconds", "timeout", "code", "word"),
-    [(200, 0, "10s", 0, "ok"), (200, 0.6, "10s", 1, "warning"), (500, 0, "10s", 2, "critical")],
+    [(200, 0, "10s", 0, "ok"), (200, 3.1, "10s", 1, "warning"), (500, 0, "10s", 2, "critical")],
 )
 async def test_health_at_the_terminal_has_a_plugins_exit_codes(
     workplace: Workplace, site: Site, status: int, seconds: float, timeout: str, code: int, word: str

@@ -1,0 +1,144 @@
+"""The chain of audit events: each holds the hash of the one before it, so that no change goes unseen.
+
+Events wait until their transaction is about to commit, and are written then, last of all. So the lock under
+which the chain grows is held for as short as can be, and who holds it waits for nobody's rows.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, insert, select, text
+
+from runbooks.records.audit_tables import audit_events, audit_names, audit_targets
+
+#: What the first event has as the hash of the one before it.
+GENESIS = "0" * 64
+#: The columns that an event's hash is made of, in this order; `prev` comes before them.
+HASHED = (
+    "seq",
+    "id",
+    "at",
+    "actor_kind",
+    "actor_id",
+    "actor_mark",
+    "team",
+    "action",
+    "object",
+    "outcome",
+    "channel",
+    "channel_name",
+    "correlation",
+    "permalink",
+    "runbook",
+    "targets",
+    "details",
+)
+_GIVEN = tuple(name for name in HASHED if name not in ("seq", "actor_mark"))
+
+_PENDING = "maint_audit_events"
+# Made once: to make such a statement anew takes longer than to execute it.
+_HEAD = (
+    select(audit_events.c.seq, audit_events.c.at, audit_events.c.hash)
+    .order_by(audit_events.c.seq.desc())
+    .limit(1)
+)
+_ADD, _ADD_NAME, _ADD_TARGET = insert(audit_events), insert(audit_names), insert(audit_targets)
+_THERE = text("SELECT 1 FROM audit_events WHERE id = :id")
+_NAMED = text(
+    "SELECT mark FROM audit_names WHERE actor_kind = :actor_kind AND actor_id = :actor_id AND name = :name "
+    "AND removed_at IS NULL"
+)
+_APPEND = text(
+    "SELECT maint_append_event(" + ", ".join(f":{name}" for name in (*_GIVEN, "actor_name", "once")) + ")"
+)
+
+
+def hash_of(values: Mapping[str, Any]) -> str:
+    """The hash of an event with these columns, `at` as a moment or as `written`."""
+    return digest(values["prev"], *(_as_text(values[name]) for name in HASHED))
+
+
+def digest(*values: str) -> str:
+    """SHA-256 over every value with its length in bytes before it, so that no two lists look alike."""
+    made = hashlib.sha256()
+    for value in values:
+        raw = value.encode()
+        made.update(b"%d:%b" % (len(raw), raw))
+    return made.hexdigest()
+
+
+def written(moment: datetime) -> str:
+    """A moment as it is hashed: `2026-11-22T01:02:03.000004Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def mark_of(salt: str, name: str) -> str:
+    """What the chain holds in place of a name; of no name, nothing."""
+    return hashlib.sha256(f"{salt}:{name}".encode()).hexdigest() if name else ""
+
+
+def wait_for_commit(connection: Connection, row: dict[str, Any]) -> None:
+    """Has the event written when the transaction commits. The row: the columns, `actor_name`, and `once`,
+    with which an event of that id that stands already is left as it is."""
+    # Outside of one, nothing would ever write it.
+    assert connection.in_transaction(), "audit events are appended within a transaction"
+    connection.info.setdefault(_PENDING, []).append(row)
+
+
+def listen(engine: Engine) -> None:
+    """From now on the engine's transactions write their waiting events before they commit."""
+    event.listen(engine, "begin", _forget)
+    event.listen(engine, "commit", _write)
+
+
+def _forget(connection: Connection) -> None:
+    # What a transaction that was rolled back had waiting happened as little as the rest of it.
+    connection.info.pop(_PENDING, None)
+
+
+def _write(connection: Connection) -> None:
+    rows = connection.info.pop(_PENDING, None)
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        connection.execute(_APPEND, rows)
+    else:
+        _write_on_sqlite(connection, rows)
+
+
+def _write_on_sqlite(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """The transaction began IMMEDIATE: between reading the head and writing the next nobody else writes."""
+    head = connection.execute(_HEAD).first()
+    seq, prev = (head.seq, head.hash) if head else (0, GENESIS)
+    latest = head.at if head else datetime.min.replace(tzinfo=UTC)
+    for row in rows:
+        if row["once"] and connection.execute(_THERE, {"id": row["id"]}).first() is not None:
+            continue
+        seq, latest = seq + 1, max(latest, row["at"])
+        values = {name: row[name] for name in _GIVEN}
+        values |= {"seq": seq, "at": latest, "actor_mark": _mark(connection, row), "prev": prev}
+        values["hash"] = prev = hash_of(values)
+        connection.execute(_ADD, values)
+        if row["targets"]:
+            names = dict.fromkeys(row["targets"].split())
+            connection.execute(_ADD_TARGET, [{"target": name, "seq": seq} for name in names])
+
+
+def _mark(connection: Connection, row: Mapping[str, Any]) -> str:
+    name: str = row["actor_name"]
+    if not name:
+        return ""
+    known = {"actor_kind": row["actor_kind"], "actor_id": row["actor_id"], "name": name}
+    found: str | None = connection.scalar(_NAMED, known)
+    if found is not None:
+        return found
+    salt = secrets.token_hex(16)
+    connection.execute(_ADD_NAME, {**known, "salt": salt, "mark": mark_of(salt, name), "removed_at": None})
+    return mark_of(salt, name)
+
+
+def _as_text(value: object) -> str:
+    return written(value) if isinstance(value, datetime) else str(value)
