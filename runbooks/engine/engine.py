@@ -164,7 +164,7 @@ class Engine:
         key: str | None = None,
         approval: Mapping[str, Any] | None = None,
     ) -> RunRow:
-        """A new run, or the one with the same key; `approval`: see `with_approval`. Raises UsageError, Refused."""
+        """A run, or the one with that key; `approval`: see `with_approval`. Raises UsageError, Refused."""
         found, given, plan = await asyncio.to_thread(self._planned, runbook, params, approval)
         secrets = {name: given[name] for name in given if found.params[name].secret}
         now = self._now()
