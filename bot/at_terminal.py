@@ -1,8 +1,6 @@
 """Carries out one command for the person at the terminal, and the run that it starts."""
 
 import asyncio
-import os
-import pwd
 import shlex
 import signal
 import socket
@@ -19,7 +17,7 @@ from bot import __version__, terminal
 from bot.authority import Granted
 from bot.core import Core, open_core
 from bot.follow import EXIT_LEFT, exit_code, follow
-from bot.logins import Login
+from bot.logins import Login, access_of, login_name
 from bot.logs import set_up_logs
 from bot.lookup import Lookup
 from bot.secret_words import with_secrets
@@ -29,7 +27,7 @@ from commands.dispatch import Admission
 from commands.reply import Note, Reply
 from commands.rights import short
 from commands.run_detail import in_full
-from runbooks.access import TERMINAL, Place, terminal_access
+from runbooks.access import TERMINAL, Place
 from runbooks.engine.carrier import Sender
 from runbooks.engine.crew import Crew
 from runbooks.engine.decided import Verdict
@@ -44,17 +42,6 @@ from runbooks.status import EXIT_CODES, Status
 _MOVING = frozenset({Group.RUN, Group.DECIDE, Group.EMERGENCY})
 #: Seconds that a run gets to come to rest when the person leaves.
 DRAIN = 7.0
-
-
-def login_name() -> str:
-    """Whose process this is: a name, or `uid 4242` where that user has none, as in many containers.
-
-    The system is asked: people approve under this name, and LOGNAME is whatever they set it to.
-    """
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 async def run_at_terminal(
@@ -72,15 +59,16 @@ async def run_at_terminal(
     set_up_logs(loaded.scrub, "console", "warning")
     user = login_name()
     lookup = Lookup(loaded.settings, environ)
-    login = Login(f"{user}@{socket.gethostname()}", loaded.settings, lookup)
+    login = Login(f"{user}@{socket.gethostname()}", loaded, lookup)
     actor = Actor(kind=ActorKind.TERMINAL, id=login.login, name=user, acts_as=login.user)
     request = Request(
         actor=actor,
         place=Place(id=TERMINAL),
-        access=terminal_access(loaded.settings.grants),
+        access=access_of(user, loaded),
         correlation=new_id(),
         text=shlex.join(words),
         holds=login.holds,
+        look_up=login.look_up,
     )
     structlog.contextvars.bind_contextvars(correlation=request.correlation)
     console = Console(stderr=as_json)

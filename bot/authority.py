@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import structlog
 
+from bot.logins import access_of
 from bot.places import place_of
 from bot.settings import Loaded
 from commands.command import ActorKind
 from commands.rights import refused_now
-from runbooks.access import Access, Place, terminal_access
+from runbooks.access import Access, Place
 from runbooks.errors import Refused, Unsure
 from runbooks.records.person import Person
 from runbooks.records.runs import RunRow
@@ -25,6 +26,7 @@ class Granted:
     """The engine's Authority. Until it is connected to who knows people's roles, nothing is sure."""
 
     def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
         self._settings = loaded.settings
         self._runbooks = loaded.runbooks
         self._roles: RolesById | None = None
@@ -49,7 +51,7 @@ class Granted:
     async def _refusal(self, run: RunRow, by: Person) -> str:
         grants, targets = self._settings.grants, self._settings.targets
         if by.kind == ActorKind.TERMINAL:
-            return refused_now(terminal_access(grants), run, targets)
+            return refused_now(access_of(by.name, self._loaded), run, targets)
         if by.kind != ActorKind.SLACK:
             raise Refused(f"Maint does not know what a {by.kind} may do.")
         if self._roles is None:

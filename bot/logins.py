@@ -1,22 +1,71 @@
-"""Who somebody at the terminal is in Slack, as `logins:` in maint.yaml says, and what they hold there."""
+"""Who somebody at the terminal is, here and in Slack, and what they may do in either place."""
 
+import os
+import pwd
 from collections.abc import Iterable
 
 from bot.lookup import Lookup, NoToken
-from bot.settings import Settings
+from bot.settings import Loaded
+from bot.slack.looking_up import USER, look_somebody_up
+from commands.command import Looked
 from commands.rights import unknown_login
+from runbooks.access import Access, Place, terminal_access
 from runbooks.errors import Refused, Unsure
+
+
+def login_name() -> str:
+    """Whose process this is: a name, or `uid 4242` where that user has none, as in many containers.
+
+    The system is asked: people approve under this name, and LOGNAME is whatever they set it to.
+    """
+    return _name_of(os.getuid())
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def access_of(name: str, loaded: Loaded) -> Access:
+    """What the user of that name may do at this machine's terminal."""
+    settings = loaded.settings
+    owner = loaded.owner >= 0 and name == _name_of(loaded.owner)
+    return terminal_access(name, settings.terminal, owner=owner, others=settings.grants)
 
 
 class Login:
     """One login (`alice@bastion`), and the Slack user that it stands for; empty when nobody said."""
 
-    def __init__(self, login: str, settings: Settings, lookup: Lookup) -> None:
+    def __init__(self, login: str, loaded: Loaded, lookup: Lookup) -> None:
         self.login = login
-        self.user = settings.logins.get(login, "")
-        self._settings = settings
+        self.user = loaded.settings.logins.get(login, "")
+        self._loaded = loaded
+        self._settings = loaded.settings
         self._lookup = lookup
         self._asked: dict[frozenset[str], frozenset[str]] = {}
+
+    async def look_up(self, name: str) -> Looked:
+        """What somebody may do: a Slack id in Slack, a login name at the terminal. What only Slack knows,
+        where it cannot be asked, is said to be unknown."""
+        if not USER.fullmatch(name):
+            return Looked(name=name, access=access_of(name, self._loaded))
+        nowhere, grants = Place(id=""), self._settings.grants
+        try:
+            people, team = await self._lookup.people()
+            return await look_somebody_up(people, grants, nowhere, team, name)
+        except NoToken:
+            why = "there is no SLACK_BOT_TOKEN here"
+        except Unsure as error:
+            why = str(error)
+        roles = frozenset(role for role, each in self._settings.roles.items() if name in each.members)
+        unknown = tuple(
+            f"whether {name} has the role {role}, by {', '.join(asked)}: {why}"
+            for role, each in self._settings.roles.items()
+            if role not in roles and (asked := [who for who in each.members if _only_slack_knows(who)])
+        )
+        return Looked(name=name, access=Access(roles, grants, nowhere), unknown=unknown)
 
     async def holds(self, entries: Iterable[str]) -> frozenset[str]:
         """Which of these the person is. What maint.yaml answers is not asked of Slack: it may be away.

@@ -4,14 +4,16 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from bot.consistency import inconsistencies, unknown_names
 from bot.credentials import SlackCredentials, old_secret_keys, secret_key, slack_credentials, slack_secrets
+from bot.satisfiable import stuck_gates, stuck_grants
 from commands import GRANTABLE
-from runbooks.access import Grant, Role
+from runbooks.access import Grant, Role, TerminalGrant
+from runbooks.access.grants import Permission
 from runbooks.errors import ConfigError, Fault
 from runbooks.scrub import Scrubber
 from runbooks.spec.library import SHIPPED, load_library
@@ -120,6 +122,7 @@ class Settings(Spec):
     limits: UserLimits = UserLimits()
     roles: dict[Name, Role] = Field(default_factory=dict)
     grants: tuple[Grant, ...] = Field(default=(), strict=False)
+    terminal: tuple[TerminalGrant, ...] | None = Field(default=None, strict=False)
     logins: dict[Annotated[str, AfterValidator(_login)], Annotated[str, AfterValidator(_user_id)]] = Field(
         default_factory=dict
     )
@@ -154,6 +157,7 @@ class Loaded:
         default_factory=lambda: SecretStr("")
     )  # encrypts the secret parameters of runs that wait
     old_secret_keys: tuple[SecretStr, ...] = ()  # open what they encrypted before
+    owner: int = -1  # the uid of maint.yaml's owner; -1 is nobody
 
 
 def load_settings(
@@ -165,8 +169,9 @@ def load_settings(
     library: Path = SHIPPED,
 ) -> Loaded:
     """Reads maint.yaml and every runbook; raises ConfigError with all their faults. Blocks."""
+    owner = -1
     try:
-        path.stat()
+        owner = path.stat().st_uid
     except FileNotFoundError:
         message = f"there is no {path.name} here"
         raise ConfigError([Fault(str(path), 0, 0, message, "`maint init` writes one")]) from None
@@ -184,9 +189,10 @@ def load_settings(
     except ConfigError as error:
         faults += error.faults
     faults += inconsistencies(document, commands, runbooks)
+    faults += stuck_grants(document)
     unfit: dict[str, str] = {}
     for runbook in (runbooks or {}).values():
-        missing = list(unknown_names(document, runbook))
+        missing = [*unknown_names(document, runbook), *stuck_gates(document, runbook)]
         if not Path(runbook.path).is_relative_to(library):
             faults += missing
         elif missing:
@@ -203,11 +209,14 @@ def load_settings(
         raise ConfigError(faults)
     assert settings is not None  # or there would be faults
     assert runbooks is not None
+    at_terminal = settings.terminal
     database = _absolute(override or settings.database_url(), path)
     settings = settings.model_copy(
         update={
             "database": SecretStr(database),
             "runbooks": str(own) if own else None,
+            "grants": _placed(document, "grants", settings.grants),
+            "terminal": at_terminal if at_terminal is None else _placed(document, "terminal", at_terminal),
             "targets": {
                 name: target.rooted(path.parent.absolute()) for name, target in settings.targets.items()
             },
@@ -222,6 +231,19 @@ def load_settings(
         unfit=unfit,
         secret_key=key,
         old_secret_keys=old_keys,
+        owner=owner,
+    )
+
+
+PermissionT = TypeVar("PermissionT", bound=Permission)
+
+
+def _placed(document: Document, key: str, grants: tuple[PermissionT, ...]) -> tuple[PermissionT, ...]:
+    """The grants with where each is written: `maint.yaml:12`."""
+    name = Path(document.path).name
+    return tuple(
+        grant.model_copy(update={"written_at": f"{name}:{document.mark((key, index)).line}"})
+        for index, grant in enumerate(grants)
     )
 
 

@@ -31,15 +31,15 @@ Make = Callable[..., Awaitable[Login]]
 async def login(tmp_path: Path) -> AsyncIterator[Make]:
     """Makes a login of that name, with the tokens of that environment."""
     (tmp_path / "maint.yaml").write_text(SETTINGS)
-    settings = load_settings(tmp_path / "maint.yaml", {}, library=SHIPPED).settings
+    loaded = load_settings(tmp_path / "maint.yaml", {}, library=SHIPPED)
     records = await Records.open(f"sqlite:///{tmp_path}/maint.db")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(records.close)
 
         async def make(name: str, environ: Mapping[str, str] | None = None) -> Login:
-            lookup = Lookup(settings, environ or {})
+            lookup = Lookup(loaded.settings, environ or {})
             await stack.enter_async_context(lookup.open(records.record))
-            return Login(name, settings, lookup)
+            return Login(name, loaded, lookup)
 
         yield make
 

@@ -18,10 +18,20 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from bot.places import place_of
+from bot.slack.looking_up import look_somebody_up
 from bot.slack.people import People
 from bot.slack.publisher import Card, Destination, Publisher
 from bot.slack.throttle import Throttle
-from commands.command import Actor, ActorKind, Command, Holds, Request, holds_nothing
+from commands.command import (
+    Actor,
+    ActorKind,
+    Command,
+    Holds,
+    LookUp,
+    Request,
+    holds_nothing,
+    knows_nobody,
+)
 from commands.dispatch import Admission, Dispatcher, crashed, message
 from commands.reply import Reply, RunForm
 from runbooks.access import Access, Grant, Place
@@ -209,10 +219,12 @@ class Gateway:
         place = place_of(channel, called, self._channels)
         access, refusal = NOBODY, ""
         holds: Holds = holds_nothing
+        look_up: LookUp = knows_nobody
         try:
             person = await self._people.identify(user, team)
             name = person.name
             holds = partial(self._people.holds, person)
+            look_up = partial(look_somebody_up, self._people, self._grants, place, team)
             access = Access(await self._people.roles_of(person), self._grants, place)
         except Refused as error:
             refusal = str(error)
@@ -223,6 +235,7 @@ class Gateway:
             correlation=envelope.correlation,
             filled=envelope.command is not None,
             holds=holds,
+            look_up=look_up,
             # Slack sends & < > as entities; as text they are themselves.
             text=html.unescape(str(body.get("text") or "")),
         )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -18,6 +18,7 @@ from runbooks.engine.events import of_run
 from runbooks.engine.gates import check_requester
 from runbooks.engine.hold import Database
 from runbooks.engine.looks import Looks
+from runbooks.engine.queue import Queue
 from runbooks.engine.sealing import Sealer
 from runbooks.engine.snapshots import Snapshots
 from runbooks.engine.undoing import Undoing
@@ -37,6 +38,7 @@ from runbooks.records.runs import (
 )
 from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
+from runbooks.spec.approval import with_approval
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
 from runbooks.spec.runbook import Kinds, Runbook
@@ -45,13 +47,6 @@ from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
 
 log = structlog.get_logger()
-
-
-class Queue(Protocol):
-    """What carries segments of runs to a process that advances them."""
-
-    def enqueue(self, connection: Any, run: str, segment: int) -> None: ...
-    def nudge(self) -> None: ...
 
 
 class Engine(Looks):
@@ -146,14 +141,17 @@ class Engine(Looks):
             raise UsageError(f"There is no runbook {name[:60]!r}. {hint}")
         return found
 
-    async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan:
+    async def plan(
+        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None = None
+    ) -> Plan:
         """What a run would do. Raises UsageError (ParamFaults) when the parameters do not fit."""
-        _, _, plan = await asyncio.to_thread(self._planned, runbook, params)
-        return plan
+        return (await asyncio.to_thread(self._planned, runbook, params, approval))[2]
 
-    def _planned(self, runbook: str, params: Mapping[str, Any]) -> tuple[Runbook, Mapping[str, Any], Plan]:
+    def _planned(
+        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None
+    ) -> tuple[Runbook, Mapping[str, Any], Plan]:
         # For a thread: a list of two hundred items takes longer than the event loop may be held.
-        found = self.runbook(runbook)
+        found = with_approval(self.runbook(runbook), approval)
         given = parse_params(found.params, params, self._targets)
         return found, given, make_plan(found, given, self._targets)
 
@@ -166,9 +164,10 @@ class Engine(Looks):
         channel: str = "",
         channel_name: str = "",
         key: str | None = None,
+        approval: Mapping[str, Any] | None = None,
     ) -> RunRow:
-        """A new run, or the one that was started with the same key. Raises UsageError, Refused."""
-        found, given, plan = await asyncio.to_thread(self._planned, runbook, params)
+        """A run, or the one with that key; `approval`: see `with_approval`. Raises UsageError, Refused."""
+        found, given, plan = await asyncio.to_thread(self._planned, runbook, params, approval)
         secrets = {name: given[name] for name in given if found.params[name].secret}
         now = self._now()
         run = RunRow(
