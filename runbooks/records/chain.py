@@ -53,8 +53,8 @@ _NAMED = text(
     "SELECT mark FROM audit_names WHERE actor_kind = :actor_kind AND actor_id = :actor_id AND name = :name "
     "AND removed_at IS NULL"
 )
-# The commit that ends the lock does not wait for the disk; a second one, of nothing but a line in the WAL, does:
-# it comes back when all that stands before it is there. Many of those share one wait, as all commits do.
+# The commit that ends the lock does not wait for the disk; a second one, of nothing but a line in the WAL,
+# does: it comes back when all that stands before it is there. Many of those share a wait, as commits do.
 _HURRY = "SET LOCAL synchronous_commit = off"
 _FLUSH = "SELECT pg_logical_emit_message(true, 'maint', '')"
 _APPEND = (
