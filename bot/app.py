@@ -11,6 +11,7 @@ import structlog
 
 from bot import __version__
 from bot.authority import Granted
+from bot.config_event import config_loaded, this_process
 from bot.core import open_core
 from bot.doctor import group_findings
 from bot.http import HttpServer, make_http
@@ -26,9 +27,6 @@ from bot.slack.requests import slack_route
 from runbooks.engine.crew import Crew
 from runbooks.engine.replica import Rhythm
 from runbooks.errors import MaintError, RecordsError
-from runbooks.records.carriage import prepare_carriage
-from runbooks.records.database import open_database
-from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
 from runbooks.status import Status
@@ -44,18 +42,6 @@ TIDY_INTERVAL = 600.0
 LONGEST_PROBE = 3.0
 #: No command works for that long: a card older than this that is not finished never will be.
 CARD_AGE = timedelta(minutes=30)
-
-
-def migrate_database(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Applies what the database lacks, and returns the names of it."""
-    loaded = load_settings(path, environ)
-    engine = open_database(loaded.settings.database_url(), loaded.scrub)
-    try:
-        applied = tuple(migrate(engine))
-        prepare_carriage(engine)
-        return applied
-    finally:
-        engine.dispose()
 
 
 async def load(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, SlackCredentials]:
@@ -125,8 +111,11 @@ class Server:
         settings, credentials = self._loaded.settings, self._credentials
         stack.enter_context(only_process(settings.database_url()))
         authority = Granted(self._loaded)
-        core = await stack.enter_async_context(open_core(self._loaded, authority, now=self._now))
+        by = this_process()
+        core = await stack.enter_async_context(open_core(self._loaded, authority, by=by, now=self._now))
         self._records = core.records
+        for event in config_loaded(self._loaded, by, self._now()):
+            await core.records.record(event)
         client = await stack.enter_async_context(
             SlackClient(credentials.bot_token.get_secret_value(), credentials.api_url)
         )

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from bot import __version__, terminal
 from bot.authority import Granted
+from bot.config_event import config_loaded, this_process
 from bot.core import Core, open_core
 from bot.follow import EXIT_LEFT, exit_code, follow
 from bot.logins import Login, access_of, login_name
@@ -34,6 +35,7 @@ from runbooks.engine.decided import Verdict
 from runbooks.ids import new_id
 from runbooks.records import replicas
 from runbooks.records.only_process import only_process
+from runbooks.records.person import Person
 from runbooks.records.runs import RunState
 from runbooks.scrub import scrubbed
 from runbooks.status import EXIT_CODES, Status
@@ -73,8 +75,9 @@ async def run_at_terminal(
     structlog.contextvars.bind_contextvars(correlation=request.correlation)
     console = Console(stderr=as_json)
     authority = Granted(loaded)
+    by = Person(kind=actor.kind, id=login.login, name=user)
     async with (
-        open_core(loaded, authority) as core,
+        open_core(loaded, authority, by=by) as core,
         lookup.open(core.records.record),
         AsyncExitStack() as stack,
     ):
@@ -125,6 +128,8 @@ async def _connect(core: Core, stack: AsyncExitStack) -> bool:
         core.engine.connect(sender)
         return False
     stack.enter_context(only_process(core.loaded.settings.database_url()))
+    for event in config_loaded(core.loaded, this_process(), datetime.now(UTC)):
+        await core.records.record(event)
     crew = Crew(core.engine, core.records, core.records.engine, version=__version__)
     await crew.start()
     stack.push_async_callback(crew.stop, DRAIN)

@@ -26,6 +26,7 @@ roles:
 grants:
   - {role: sre, runbooks: [plain, homed], channels: [ops], environments: [staging]}
   - {role: sre, runbooks: [private], channels: [direct]}
+terminal: [{users: [ada], runbooks: [plain]}]
 targets:
   db: {type: host, environment: staging}
   vault: {type: host, environment: production}
@@ -103,6 +104,9 @@ async def test_the_clock_and_the_terminal_need_no_slack(loaded: Loaded) -> None:
 
     assert await authority.refusal(a_run(), Person(kind="clock", id="clock", name="clock")) == ""
     assert await authority.refusal(a_run(), Person(kind="terminal", id="ada@here", name="ada")) == ""
+    assert "eve may not run plain" in await authority.refusal(
+        a_run(), Person(kind="terminal", id="eve@here", name="eve")
+    )
     assert "what a robot may do" in await authority.refusal(a_run(), Person(kind="robot", id="r2", name="R2"))
 
 

@@ -194,7 +194,7 @@ async def test_with_a_token_explain_asks_slack(maint: Maint, sandbox: Sandbox) -
     assert (sre["allowed"], sre["by"], sre["unknown"]) == (True, "maint.yaml:8", [])
     assert sre["from"] == ["#ops", "any other channel"]
     assert (away["allowed"], len(away["unknown"])) == (False, 1)
-    assert "Slack cannot be asked just now" in away["unknown"][0]
+    assert "cannot be asked of Slack just now" in away["unknown"][0]
     assert gone["allowed"] is False
 
 
