@@ -1,4 +1,4 @@
-"""The keys that sign the audit log's checkpoints: Ed25519, in base64, the private one from the environment."""
+"""The keys that sign the audit log's checkpoints: Ed25519 in base64, the private one from the environment."""
 
 import base64
 import binascii

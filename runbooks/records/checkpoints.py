@@ -156,9 +156,7 @@ def in_order(checkpoints: Iterable[Checkpoint]) -> tuple[Checkpoint, ...]:
 
 def _stored(row: Row[Any]) -> Stored:
     read = read_document(row.document, row.signature)
-    columns = (row.count, row.at, row.key_id, row.previous)
+    columns = (row._mapping["count"], row.at, row.key_id, row.previous)
     if read is not None and columns != (read.count, read.at, read.key, read.previous):
         read = None
     return Stored(id=row.id, slot=row.slot, seq=row.seq, hash=row.hash, kind=row.kind, checkpoint=read)
-
-

@@ -1,9 +1,7 @@
-"""Says what happened to the first event that does not fit. Only asked when there is one: it may look around."""
+"""Says what happened to the first event that does not fit. Asked only when there is one: it looks around."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
@@ -54,20 +52,20 @@ def classify(connection: Connection, seq: int, prev: str) -> Misfit:
         if not prev or row["prev"] == prev:
             text = f"Event {seq} has a time before that of the one before it."
             return Misfit(seq=seq, how=How.CHANGED, text=text, id=str(row["id"]))
-        return _not_following(connection, seq, prev, row)
+        return _not_following(seq, row)
     if own is None:
         text = f"Event {seq} was changed after it was written: its columns do not give its hash."
         return Misfit(seq=seq, how=How.CHANGED, text=text, id=str(row["id"]))
     return _moved(connection, seq, own, prev, row)
 
 
-def _not_following(connection: Connection, seq: int, prev: str, row: RowMapping) -> Misfit:
-    """It is whole, but does not follow the one before it."""
-    text = (
-        f"Event {seq} does not follow event {seq - 1}: that one was replaced or changed, and hashed anew."
-    )
-    # It was hashed with the name of another event before it: which is the one that was replaced.
-    return Misfit(seq=max(seq - 1, 1), how=How.CHANGED, text=text, id=str(row["id"]))
+def _not_following(seq: int, row: RowMapping) -> Misfit:
+    """It is whole, but was hashed after another event than the one that stands before it."""
+    if seq == 1:
+        text = "Event 1 names an event before it: what came first was removed, and the rest numbered anew."
+        return Misfit(seq=1, how=How.REMOVED, text=text, id=str(row["id"]))
+    text = f"Event {seq} does not follow event {seq - 1}: that one was replaced or changed, and hashed anew."
+    return Misfit(seq=seq - 1, how=How.CHANGED, text=text, id=str(row["id"]))
 
 
 def _moved(connection: Connection, seq: int, own: int, prev: str, row: RowMapping) -> Misfit:
@@ -96,7 +94,7 @@ def _place(row: RowMapping) -> int | None:
     return None
 
 
-def _hash(row: Mapping[str, Any], number: int) -> str:
+def _hash(row: RowMapping, number: int) -> str:
     try:
         at = written(row["at"])
         values = [str(number) if name == "seq" else row[name] for name in HASHED]
@@ -113,5 +111,3 @@ def _at(connection: Connection, seq: int) -> RowMapping | None:
         # What was written there is no time: it is there, and is not what was hashed.
         columns = [column for column in audit_events.c if column.name != "at"]
         return connection.execute(select(*columns).where(audit_events.c.seq == seq)).mappings().first()
-
-

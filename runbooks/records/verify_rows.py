@@ -117,8 +117,10 @@ def _rows(connection: Connection, first: int, last: int) -> Iterator[tuple[Any, 
         cursor.arraysize = AT_A_TIME
         yield from cursor
         return
-    # Before the year 1 it would be written as after it. Without the fractions a time ends early.
-    written = "CASE WHEN at >= '0001-01-01Z' THEN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END"
+    # Before the year 1 it would be written as one after it.
+    written = (
+        "CASE WHEN at >= '0001-01-01Z' THEN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END"
+    )
     columns = ", ".join(written if name == "at" else name for name in _COLUMNS)
     query = f"SELECT {columns} FROM audit_events WHERE seq BETWEEN %s AND %s ORDER BY seq"  # noqa: S608
     for begin in range(first, last + 1, AT_A_TIME):
