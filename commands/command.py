@@ -57,6 +57,7 @@ class Request:
     access: Access
     correlation: str
     text: str
+    permalink: str = ""  # the message whose button was pressed
     holds: Holds = field(default=holds_nothing, repr=False, compare=False)
 
     @property
