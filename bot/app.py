@@ -145,6 +145,7 @@ class Server:
             services=core.services,
             dispatcher=core.dispatcher,
             scrub=self._loaded.scrub,
+            workspace_url=bot.url,
             teams=frozenset({bot.team, *settings.slack.teams}),
             roles=settings.roles,
             grants=settings.grants,

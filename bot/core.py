@@ -51,6 +51,7 @@ async def open_core(loaded: Loaded, *, now: Callable[[], datetime] = utc_now) ->
             checks=checks,
             commands=COMMANDS,
             runs=engine,
+            records=records,
             unfit=loaded.unfit,
             channels=settings.slack.channels,
             now=now,

@@ -2,6 +2,7 @@
 
 from commands.answer import Answer
 from commands.approve import Approve
+from commands.audit import AUDIT
 from commands.cancel import Cancel
 from commands.command import Command
 from commands.health import Health
@@ -25,6 +26,7 @@ _ALL: tuple[Command, ...] = (
     Targets(),
     Runbooks(),
     RunsCommand(),
+    AUDIT,
     Plan(),
     Run(),
     Cancel(),

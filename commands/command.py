@@ -11,6 +11,7 @@ from commands.runs_facade import Runs
 from runbooks.access import Access, Place
 from runbooks.engine.checks import CheckRunner
 from runbooks.records.person import Person
+from runbooks.records.records import Records
 from runbooks.spec.runbook import Runbook
 from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
@@ -56,6 +57,7 @@ class Request:
     access: Access
     correlation: str
     text: str
+    permalink: str = ""  # the message whose button was pressed
     holds: Holds = field(default=holds_nothing, repr=False, compare=False)
 
     @property
@@ -80,6 +82,7 @@ class Services:
     checks: CheckRunner
     commands: Mapping[str, "Command"]
     runs: Runs
+    records: Records = field(repr=False)
     channels: Mapping[str, str] = field(default_factory=dict)
     unfit: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now

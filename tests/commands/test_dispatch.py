@@ -69,6 +69,7 @@ def dispatcher(records: Records, act: Scripted) -> Dispatcher:
         checks=CheckRunner({}, records, scrub, Limits()),
         commands={"act": act},
         runs=Engine(),
+        records=records,
     )
     return Dispatcher(services, records, scrub)
 

@@ -242,6 +242,7 @@ async def edged(place: Runs, site: Site, tmp_path: Path) -> AsyncIterator[Edged]
         checks=CheckRunner(targets, place.records, Scrubber(), Limits(total=5, per_target=5)),
         commands=COMMANDS,
         runs=engine,
+        records=place.records,
         channels={"ops": OPS, "alerts": ALERTS},
     )
     bot = await who_are_we(place.slack.web)

@@ -1,0 +1,9 @@
+"""What people do with the audit log, one file for each word. One line here registers one."""
+
+from commands.audit.audit import Audit
+from commands.audit.search import Search
+from commands.audit.sub_word import SubWord
+
+SUB_WORDS: tuple[SubWord, ...] = ()
+
+AUDIT = Audit(Search(), SUB_WORDS)
