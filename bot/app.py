@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from bot import __version__
+from bot.anchors import Anchoring
 from bot.core import open_core
 from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
@@ -160,6 +161,8 @@ class Server:
         stack.push_async_callback(self._drain, edge, crew)
         tidying = asyncio.create_task(self._tidy(core.records, edge.publisher, crew))
         stack.callback(tidying.cancel)
+        anchoring = asyncio.create_task(Anchoring(core.services.proof, self._now).run(), name="anchoring")
+        stack.callback(anchoring.cancel)
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
             address = settings.http_address()

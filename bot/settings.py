@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
+from bot.audit_settings import Audit
 from bot.consistency import inconsistencies, unknown_names
-from bot.credentials import SlackCredentials, secret_key, slack_credentials, slack_secrets
+from bot.credentials import SlackCredentials, audit_key, secret_key, slack_credentials, slack_secrets
 from commands import GRANTABLE
 from runbooks.access import Grant, Role
 from runbooks.errors import ConfigError, Fault
+from runbooks.proof.signing import SigningKey
 from runbooks.scrub import Scrubber
 from runbooks.spec.library import SHIPPED, load_library
 from runbooks.spec.model import Name, Spec
@@ -118,6 +120,7 @@ class Settings(Spec):
     log: Log = Log()
     checks: Checks = Checks()
     limits: UserLimits = UserLimits()
+    audit: Audit = Audit()
     roles: dict[Name, Role] = Field(default_factory=dict)
     grants: tuple[Grant, ...] = Field(default=(), strict=False)
     logins: dict[Annotated[str, AfterValidator(_login)], Annotated[str, AfterValidator(_user_id)]] = Field(
@@ -153,6 +156,7 @@ class Loaded:
     secret_key: SecretStr = field(
         default_factory=lambda: SecretStr("")
     )  # encrypts the secret parameters of runs that wait
+    audit_key: SigningKey | None = None  # signs the checkpoints of the audit log
 
 
 def load_settings(
@@ -207,19 +211,21 @@ def load_settings(
         update={
             "database": SecretStr(database),
             "runbooks": str(own) if own else None,
+            "audit": _audit_beside(path, settings.audit),
             "targets": {
                 name: target.rooted(path.parent.absolute()) for name, target in settings.targets.items()
             },
         }
     )
     secrets = [*document.secrets, *slack_secrets(environ), *_secrets(settings)]
-    key = secret_key(environ)
+    key, (signing, signing_text) = secret_key(environ), audit_key(environ)
     return Loaded(
         settings=settings,
         runbooks=runbooks,
-        scrub=Scrubber([*secrets, key.get_secret_value()]),
+        scrub=Scrubber([*secrets, key.get_secret_value(), signing_text.get_secret_value()]),
         unfit=unfit,
         secret_key=key,
+        audit_key=signing,
     )
 
 
@@ -234,6 +240,13 @@ def _beside(path: Path, name: str) -> Path:
     except RuntimeError:  # ~somebody who does not exist
         named = Path(name)
     return path.parent.absolute() / named
+
+
+def _audit_beside(path: Path, audit: Audit) -> Audit:
+    if audit.anchors.file is None:
+        return audit
+    anchors = audit.anchors.model_copy(update={"file": str(_beside(path, audit.anchors.file))})
+    return audit.model_copy(update={"anchors": anchors})
 
 
 def _target_types(document: Document) -> dict[str, type[TargetBase] | None]:

@@ -10,6 +10,7 @@ from commands.reply import Reply
 from commands.runs_facade import Runs
 from runbooks.access import Access, Place
 from runbooks.engine.checks import CheckRunner
+from runbooks.proof.proof import Proof
 from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.spec.runbook import Runbook
@@ -83,6 +84,7 @@ class Services:
     commands: Mapping[str, "Command"]
     runs: Runs
     records: Records = field(repr=False)
+    proof: Proof = field(repr=False)
     channels: Mapping[str, str] = field(default_factory=dict)
     unfit: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy.exc import DBAPIError
 
 from runbooks.records.audit_tables import audit_events
 from runbooks.records.chain import HASHED, digest, written
@@ -100,14 +101,19 @@ def _hash(row: RowMapping, number: int) -> str:
         values = [str(number) if name == "seq" else row[name] for name in HASHED]
         values[HASHED.index("at")] = at
         return digest(row["prev"], *values)
-    except (AttributeError, TypeError, ValueError):  # a value of another type, or a time that is none
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ):  # a value of another type, or a time that is none
         return ""
 
 
 def _at(connection: Connection, seq: int) -> RowMapping | None:
     try:
         return connection.execute(select(audit_events).where(audit_events.c.seq == seq)).mappings().first()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, DBAPIError):
         # What was written there is no time: it is there, and is not what was hashed.
         columns = [column for column in audit_events.c if column.name != "at"]
         return connection.execute(select(*columns).where(audit_events.c.seq == seq)).mappings().first()

@@ -306,6 +306,7 @@ class World:
             commands=COMMANDS,
             runs=self.engine,
             records=None,  # type: ignore[arg-type]
+            proof=None,  # type: ignore[arg-type]
             channels={"ops": "C1", "alerts": "C2"},
             now=lambda: NOW,
         )
