@@ -1,6 +1,5 @@
 """Slack's tokens: from the environment or from files that it names, never from maint.yaml."""
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -118,8 +117,8 @@ def audit_key_file(path: Path) -> str:
     text = make_key()
     try:
         with suppress(FileExistsError):
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(f"{text}\n")
+            path.touch(mode=0o600, exist_ok=False)
+            path.write_text(f"{text}\n", encoding="ascii")
         return SigningKey(path.read_text(encoding="ascii")).public
     except OSError as error:
         raise ConfigError([Fault(str(path), 0, 0, f"cannot be written or read: {error.strerror}")]) from error

@@ -18,7 +18,7 @@ MOST = 10
 
 
 class Verify(SubWord):
-    """Verifies the log, with the anchors from every place that is configured, and from files at the terminal."""
+    """Verifies the log, with the anchors of every place that is configured; at the terminal of files too."""
 
     word = "verify"
     summary = "Computes the chain anew, and names the first event that was changed, removed or put in"
@@ -81,8 +81,9 @@ def _judged(findings: Findings) -> tuple[Status, str]:
     if log.refused:
         return Status.UNKNOWN, f"The chain holds, but an anchor is not to be believed: {log.refused[0]}."
     if log.unknown_keys:
-        text = f"{counted(log.unknown_keys, 'anchor')} signed with a key of which nobody said whether to trust it"
-        return Status.UNKNOWN, f"The chain holds, but there is {text}: see `public_keys` in docs/audit.md."
+        count = counted(log.unknown_keys, "anchor")
+        text = f"The chain holds, but {count} were signed with a key that `public_keys` does not name."
+        return Status.UNKNOWN, text
     if findings.unread:
         return Status.UNKNOWN, "The chain holds, but not every place that keeps anchors could be asked."
     return Status.OK, f"{counted(log.events, 'event')}, and nothing was changed, removed or put in."
