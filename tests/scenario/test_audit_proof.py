@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import Engine, text
 
 from bot.sandbox import Message, Sandbox
-from bot.sandbox.faults import Fault, Trouble
 from runbooks.proof.checkpoint import Checkpoint, find_checkpoints
 from runbooks.proof.signing import SigningKey, make_key
 from runbooks.records.audit import Filter
@@ -85,14 +84,12 @@ def fill_and_close(workplace: Workplace) -> None:
     engine.dispose()
 
 
-async def test_an_anchor_reaches_the_channel_when_slack_was_away(
+async def test_an_anchor_reaches_the_channel_when_an_answer_of_slack_was_lost(
     sandbox: Sandbox, anchored: Workplace
 ) -> None:
-    """Once, after it was refused."""
+    """Once: it is looked for before it is posted again."""
     await asyncio.to_thread(fill_and_close, anchored)
-    sandbox.add_fault(Fault(Trouble.ERROR, "chat.postMessage", times=1)) if hasattr(
-        sandbox, "add_fault"
-    ) else None
+    sandbox.fault("chat.postMessage", "drop_after")
     async with anchored.serving():
         await sandbox.wait_for(lambda: bool(posted(sandbox)), 30)
 

@@ -22,7 +22,7 @@ _SQLITE_DELETE = f"""CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audi
 
 _POSTGRES = (
     f"""CREATE OR REPLACE FUNCTION maint_check_audit_events_delete() RETURNS trigger LANGUAGE plpgsql
-    SET search_path = pg_catalog, {{schema}} AS $$
+    SET search_path = pg_catalog, {{schema}}, pg_temp AS $$
     BEGIN
         IF {_REMOVABLE} AND OLD.at < now() - interval '30 days' THEN RETURN OLD; END IF;
         RAISE EXCEPTION '{_REFUSAL}';
