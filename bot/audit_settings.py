@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from runbooks.proof.signing import PublicKey, check_public_key
 from runbooks.records.retention import SHORTEST_KEEP
-from runbooks.spec.model import Duration, Name, Spec, show_duration
+from runbooks.spec.model import Duration, Name, Spec
 
 #: S3's own limit.
 _LONGEST_LOCK = 36_500
@@ -19,7 +19,9 @@ def _key(value: str) -> str:
 
 def _keep(value: timedelta) -> timedelta:
     if value < SHORTEST_KEEP:
-        raise ValueError(f"at least {show_duration(SHORTEST_KEEP)}: younger events are never removed")
+        raise ValueError(
+            f"at least {SHORTEST_KEEP.days}d: the database keeps younger events whatever is asked"
+        )
     return value
 
 
