@@ -29,16 +29,27 @@ def _plain_or_map(value: Any) -> Any:
     return {"key": value} if isinstance(value, str) else value
 
 
+def _day(value: Any) -> Any:
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("a day looks like 2026-11-01") from None
+
+
 def _midnight(value: date | None) -> datetime | None:
     return datetime.combine(value, time(), UTC) if value else None
+
+
+#: A UTC day.
+Day = Annotated[date, BeforeValidator(_day)]
 
 
 class TrustedKey(Spec):
     """A public key, and from which UTC day on, and until which, it signed."""
 
     key: Annotated[str, AfterValidator(_key)]
-    since: date | None = None
-    until: date | None = None
+    since: Day | None = None
+    until: Day | None = None
 
     def public_key(self) -> PublicKey:
         """What a signature is held against."""
