@@ -53,7 +53,8 @@ class Evidence(SubWord):
                 f"maint audit evidence {given.rest[0]}."
             )
         run = await find_run(request, services, given.rest[0], Sight(request, services))
-        gathered = await _gather(services, run, progress)
+        # What is shown while it works is a card there, and this is nobody's business but the asker's.
+        gathered = await _gather(services, run, _unseen if in_slack else progress)
         made_at = services.now()
         content = await asyncio.to_thread(pack, gathered, request.actor.name, made_at)
         name = f"evidence-{short(run)}.zip"
@@ -68,6 +69,10 @@ class Evidence(SubWord):
             await services.records.write(partial(_record, event=event))
             await asyncio.to_thread(file.keep)
         return _told(gathered, str(path))
+
+
+def _unseen(_: Reply) -> None:
+    return
 
 
 def _path(text: str) -> Path:

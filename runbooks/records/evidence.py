@@ -102,8 +102,8 @@ def check(connection: Connection, within: Window, prev: str = "", limit: int = P
         if fault := _fault(row, seq, prev):
             return Checked(count=seq - within.first, hash=prev, fault=fault)
         seq, prev = seq + 1, row.hash
-    if seq == within.first and not within.empty:
-        return Checked(count=0, hash=prev, fault=f"event {seq} is missing")
+    if seq <= min(within.last, within.first + limit - 1):
+        return Checked(count=seq - within.first, hash=prev, fault=f"event {seq} is missing")
     return Checked(count=seq - within.first, hash=prev)
 
 
