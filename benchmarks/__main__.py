@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import acknowledge, checks, runs, start, takeover, verify, waiting
+from benchmarks import acknowledge, checks, runs, search, start, takeover, verify, waiting
 from benchmarks.figure import Figure
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "runs": runs.measure,
     "waiting": waiting.measure,
     "takeover": takeover.measure,
+    "search": search.measure,
     "verify": verify.measure,
 }
 

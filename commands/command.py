@@ -70,7 +70,13 @@ class Request:
     def by(self) -> Person:
         """The same person in Slack and at the terminal, where `logins:` says so: four eyes count people."""
         actor = self.actor
-        return Person(kind=actor.kind.value, id=actor.acts_as or actor.id, name=actor.name, team=actor.team)
+        return Person(
+            kind=actor.kind.value,
+            id=actor.acts_as or actor.id,
+            name=actor.name,
+            team=actor.team,
+            message=self.permalink,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

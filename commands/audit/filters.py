@@ -12,8 +12,8 @@ from runbooks.errors import UsageError
 from runbooks.nearest import nearest
 from runbooks.records.audit import Outcome
 
-#: Characters of one value: all of them together fit into a button.
-LONGEST = 150
+#: Characters of one value, and of all the words together: a button takes 2,000.
+LONGEST, LONGEST_LINE = 150, 1900
 #: The last place that a log can have (a 64-bit integer).
 _LAST = 2**63 - 1
 
@@ -86,6 +86,8 @@ def parse(words: tuple[str, ...], now: datetime) -> Filters:
         raise UsageError("Nothing can be found: `until` is not after `since`.")
     if found.before and found.after:
         raise UsageError("before or after: a page goes on in one direction.")
+    if len(found.line()) > LONGEST_LINE:
+        raise UsageError("That is too much to look for at once: leave some of it out.")
     return found
 
 

@@ -55,6 +55,7 @@ def of_person(
         action=action,
         object=subject,
         outcome=outcome,
+        permalink=by.message,
         details=details,
         at=at,
     )

@@ -1,5 +1,6 @@
 """Events in bulk, oldest first: piece by piece, so that no transaction is long and no memory is full."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,10 @@ _AFTER_NAME = tuple(column.name for column in audit_events.c if column.name not 
 
 @dataclass(frozen=True)
 class Piece:
-    """Some events: how many, and the place of the last."""
+    """Some events: how many, and the places of the first and of the last."""
 
     count: int
+    first: int
     last: int
 
 
@@ -52,7 +54,7 @@ def json_lines(connection: Connection, wanted: Wanted, within: Window, limit: in
         query = select(whole.c.seq, made).order_by(whole.c.seq)
     rows = connection.execute(query).all()
     text = "".join([f"{row[1]}\n" for row in rows])
-    return Written(len(rows), rows[-1][0] if rows else within.last, text)
+    return Written(*_ends(rows), text)
 
 
 def listed(connection: Connection, wanted: Wanted, within: Window, limit: int = PIECE) -> Listed:
@@ -60,7 +62,11 @@ def listed(connection: Connection, wanted: Wanted, within: Window, limit: int = 
     page = matching(wanted, within).limit(limit).subquery()
     columns = [column for _, column in _columns(connection, page, json=False)]
     rows = connection.execute(select(*columns).select_from(_named(page)).order_by(page.c.seq)).all()
-    return Listed(len(rows), rows[-1][0] if rows else within.last, tuple(map(tuple, rows)))
+    return Listed(*_ends(rows), tuple(map(tuple, rows)))
+
+
+def _ends(rows: Sequence[Sequence[Any]]) -> tuple[int, int, int]:
+    return (len(rows), rows[0][0], rows[-1][0]) if rows else (0, 0, 0)
 
 
 def _named(page: Subquery) -> FromClause:

@@ -85,7 +85,7 @@ def oldest(connection: Connection, wanted: Wanted, *, after: int, limit: int = 5
     return _page(connection, wanted, replace(found, first=max(found.first, after + 1)), limit)
 
 
-def around(connection: Connection, seq: int) -> Recorded | None:
+def at(connection: Connection, seq: int) -> Recorded | None:
     """The event at that place."""
     found = _page(connection, Wanted(), Window(seq, seq), 1)
     return found[0] if found else None
