@@ -2,8 +2,11 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,3 +138,17 @@ def test_a_private_key_does_not_print() -> None:
     text = make_key()
 
     assert text not in f"{SigningKey(text)!r} {SigningKey(text)} {vars(SigningKey(text))}"
+
+
+def test_the_page_shows_how_to_check_a_signature_without_maint() -> None:
+    """What stands there is run, and gives the event and its hash."""
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
+    (block,) = (text for text in page.split("```python\n") if "def head(" in text)
+    there: dict[str, Any] = {}
+    exec(block.split("```")[0], there)
+
+    assert there["head"](made().line, KEY.public) == f"7:{'a' * 64}"
+    with pytest.raises(InvalidSignature):
+        there["head"](made().line.replace('"seq":7', '"seq":8'), KEY.public)
+    with pytest.raises(InvalidSignature):
+        there["head"](made().line, OTHER.public)

@@ -101,8 +101,8 @@ async def test_who_has_no_grant_for_the_audit_log_verifies_nothing(
 ) -> None:
     """Refused, and recorded."""
     async with anchored.serving():
-        await sandbox.slash("sre", "ops", "/maint audit verify")
-        await sandbox.wait_for(lambda: verified(sandbox, "no grant for audit", "sre"), 20)
+        await sandbox.slash("sre1", "ops", "/maint audit verify")
+        await sandbox.wait_for(lambda: verified(sandbox, "no grant for audit", "sre1"), 20)
 
     assert await anchored.audit(Filter(action="audit.verified")) == []
 
