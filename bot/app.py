@@ -11,6 +11,7 @@ import structlog
 
 from bot import __version__
 from bot.anchors import Anchoring
+from bot.config_event import config_loaded, this_process
 from bot.core import open_core
 from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
@@ -25,9 +26,6 @@ from bot.slack.requests import slack_route
 from runbooks.engine.crew import Crew
 from runbooks.engine.replica import Rhythm
 from runbooks.errors import MaintError, RecordsError
-from runbooks.records.carriage import prepare_carriage
-from runbooks.records.database import open_database
-from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
 from runbooks.steps.reach import utc_now
@@ -42,18 +40,6 @@ TIDY_INTERVAL = 600.0
 LONGEST_PROBE = 3.0
 #: No command works for that long: a card older than this that is not finished never will be.
 CARD_AGE = timedelta(minutes=30)
-
-
-def migrate_database(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Applies what the database lacks, and returns the names of it."""
-    loaded = load_settings(path, environ)
-    engine = open_database(loaded.settings.database_url(), loaded.scrub)
-    try:
-        applied = tuple(migrate(engine))
-        prepare_carriage(engine)
-        return applied
-    finally:
-        engine.dispose()
 
 
 async def load(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, SlackCredentials]:
@@ -122,8 +108,11 @@ class Server:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, credentials = self._loaded.settings, self._credentials
         stack.enter_context(only_process(settings.database_url()))
-        core = await stack.enter_async_context(open_core(self._loaded, now=self._now))
+        by = this_process()
+        core = await stack.enter_async_context(open_core(self._loaded, by=by, now=self._now))
         self._records = core.records
+        for event in config_loaded(self._loaded, by, self._now()):
+            await core.records.record(event)
         client = await stack.enter_async_context(
             SlackClient(credentials.bot_token.get_secret_value(), credentials.api_url)
         )

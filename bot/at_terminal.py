@@ -16,6 +16,7 @@ import structlog
 from rich.console import Console
 
 from bot import __version__, terminal
+from bot.config_event import config_loaded, this_process
 from bot.core import Core, open_core
 from bot.follow import EXIT_LEFT, exit_code, follow
 from bot.logins import Login
@@ -33,6 +34,7 @@ from runbooks.engine.decided import Verdict
 from runbooks.ids import new_id
 from runbooks.records import replicas
 from runbooks.records.only_process import only_process
+from runbooks.records.person import Person
 from runbooks.records.runs import RunState
 from runbooks.scrub import scrubbed
 from runbooks.status import EXIT_CODES, Status
@@ -80,7 +82,8 @@ async def run_at_terminal(
     )
     structlog.contextvars.bind_contextvars(correlation=request.correlation)
     console = Console(stderr=as_json)
-    async with open_core(loaded) as core, AsyncExitStack() as stack:
+    by = Person(kind=actor.kind, id=login.login, name=user)
+    async with open_core(loaded, by=by) as core, AsyncExitStack() as stack:
         admission = await core.dispatcher.admit(request)
         if not isinstance(admission, Admission):
             reply = admission
@@ -128,6 +131,8 @@ async def _connect(core: Core, stack: AsyncExitStack) -> bool:
         core.engine.connect(sender)
         return False
     stack.enter_context(only_process(core.loaded.settings.database_url()))
+    for event in config_loaded(core.loaded, this_process(), datetime.now(UTC)):
+        await core.records.record(event)
     crew = Crew(core.engine, core.records, core.records.engine, version=__version__)
     await crew.start()
     stack.push_async_callback(crew.stop, DRAIN)

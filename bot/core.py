@@ -13,6 +13,7 @@ from commands.dispatch import Dispatcher
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
 from runbooks.engine.sealing import Sealer
+from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.steps.reach import utc_now
 
@@ -29,10 +30,13 @@ class Core:
 
 
 @asynccontextmanager
-async def open_core(loaded: Loaded, *, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Core]:
-    """Opens the database and puts the commands together. `now`: the time of runs. Raises RecordsError."""
+async def open_core(
+    loaded: Loaded, *, by: Person, now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Core]:
+    """Opens the database and puts the commands together. `by`: who has the database migrated, if it
+    is behind; `now`: the time of runs. Raises RecordsError."""
     settings = loaded.settings
-    records = await Records.open(settings.database_url(), loaded.scrub)
+    records = await Records.open(settings.database_url(), loaded.scrub, by)
     try:
         limits = Limits(total=settings.checks.concurrency, per_target=settings.checks.per_target)
         checks = CheckRunner(settings.targets, records, loaded.scrub, limits, now=now)

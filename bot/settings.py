@@ -146,12 +146,15 @@ class Settings(Spec):
 class Loaded:
     """What the files and the environment say, and a scrubber that knows every secret in them.
 
-    `unfit`: shipped runbooks that cannot be run with these settings, and what they lack.
+    `path` is that of maint.yaml, `digest` the sha256 of its bytes. `unfit`: shipped runbooks that cannot be
+    run with these settings, and what they lack.
     """
 
     settings: Settings
     runbooks: Mapping[str, Runbook]
     scrub: Scrubber
+    path: str
+    digest: str
     unfit: Mapping[str, str] = field(default_factory=dict)
     secret_key: SecretStr = field(
         default_factory=lambda: SecretStr("")
@@ -223,6 +226,8 @@ def load_settings(
         settings=settings,
         runbooks=runbooks,
         scrub=Scrubber([*secrets, key.get_secret_value(), signing_text.get_secret_value()]),
+        path=document.path,
+        digest=document.digest,
         unfit=unfit,
         secret_key=key,
         audit_key=signing,

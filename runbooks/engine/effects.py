@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from runbooks.engine.at import InDoubt, Stopped
+from runbooks.engine.events import output_digest
 from runbooks.engine.hold import Hold
 from runbooks.errors import StepError
 from runbooks.ids import new_id
@@ -196,15 +197,25 @@ class Effects:
             await self._note(effect, attempt, state, {"why": STOPPED}, "effect.stopped", "failed")
             raise
         except Doubtful as error:
-            reason = self._clean(str(error))
-            await self._note(effect, attempt, journal.DOUBTED, {"why": reason}, "effect.in_doubt", "failed")
+            reason, printed = self._clean(str(error)), self._scrub(_printed(error))
+            await self._note(
+                effect,
+                attempt,
+                journal.DOUBTED,
+                {"why": reason},
+                "effect.in_doubt",
+                "failed",
+                printed=printed,
+            )
             if effect.repeatable:
-                raise Failed(reason, self._scrub(_printed(error))) from error
-            raise InDoubt(reason, self._scrub(_printed(error))) from error
+                raise Failed(reason, printed) from error
+            raise InDoubt(reason, printed) from error
         except StepError as error:
-            reason = self._clean(str(error))
-            await self._note(effect, attempt, journal.FAILED, {"why": reason}, "effect.failed", "failed")
-            raise Failed(reason, self._scrub(_printed(error))) from error
+            reason, printed = self._clean(str(error)), self._scrub(_printed(error))
+            await self._note(
+                effect, attempt, journal.FAILED, {"why": reason}, "effect.failed", "failed", printed=printed
+            )
+            raise Failed(reason, printed) from error
         except asyncio.CancelledError:
             raise  # the process ends: the journal says that this was begun, and nothing else is known
         except Exception as error:
@@ -261,6 +272,7 @@ class Effects:
         outcome: str,
         values: Mapping[str, Any] | None = None,
         done: Done | None = None,
+        printed: str = "",
     ) -> None:
         hold = self._hold
 
@@ -271,6 +283,7 @@ class Effects:
                 effect.also(connection, done)
 
         details = {key: value for key, value in result.items() if key in ("why", "summary", "values")}
+        details["output_sha256"] = output_digest(done.output if done else printed)
         event = hold.event(action, effect.path, outcome, effect=effect.name, attempt=attempt, **details)
         step = (effect.path, dict(values)) if values else None
         if done is not None and values:  # the step is done with it

@@ -10,6 +10,7 @@ import structlog
 
 from runbooks.engine.at import Finished, InDoubt, NotApproved, Outcome, Stopped, Undo, Waiting
 from runbooks.engine.effects import Paused
+from runbooks.engine.events import output_digest
 from runbooks.engine.noting import finished, post_output
 from runbooks.engine.runners import runner_of
 from runbooks.engine.standing import Standing, Surroundings, open_with_card
@@ -19,7 +20,7 @@ from runbooks.ids import new_id
 from runbooks.records.asks import CLOSED, Question
 from runbooks.records.runs import AskKind, AskRow, Phase, StepRow, StepState, WaitingOn
 from runbooks.records.switches import paused_reason
-from runbooks.scrub import Scrubber
+from runbooks.scrub import Scrubber, scrubbed
 from runbooks.spec.values import bind
 from runbooks.steps.action import Action, Failed
 from runbooks.steps.gate import Gate
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 
 #: Carries out a step in place of its kind's runner: what undoes another step has one of its own.
 Runner = Callable[[Standing, Step], Any]
+_NO_OUTPUT = output_digest("")
 
 
 class Leaves:
@@ -72,10 +74,11 @@ class Leaves:
             return Waiting(on=WaitingOn.QUESTION)
         except InDoubt as error:
             await self._show_output(at, error.output)
-            return await self._fail(node, StepState.IN_DOUBT, str(error))
+            return await self._fail(node, StepState.IN_DOUBT, str(error), error.output)
         except StepError as error:
-            await self._show_output(at, error.output if isinstance(error, Failed) else "")
-            return await self._fail(node, StepState.FAILED, str(error))
+            printed = error.output if isinstance(error, Failed) else ""
+            await self._show_output(at, printed)
+            return await self._fail(node, StepState.FAILED, str(error), printed)
         except MaintError:
             raise
         except Exception:
@@ -118,7 +121,14 @@ class Leaves:
             return
         values = finished(done, self._hold.now(), self._scrub)
         work = partial(post_output, at=Standing(self._around, node.step, node.path), output=done.output)
-        event = self._hold.event("step.finished", node.path, "ok", summary=values["summary"])
+        event = self._hold.event(
+            "step.finished",
+            node.path,
+            "ok",
+            summary=values["summary"],
+            values=scrubbed(values["outputs"], self._scrub),
+            output_sha256=output_digest(self._scrub(done.output)),
+        )
         await self._hold.write(work, step=(node.path, values), events=[event])
 
     async def _show_output(self, at: Standing, output: str) -> None:
@@ -132,12 +142,15 @@ class Leaves:
         values = {"state": StepState.WAITING, "progress": waiting.progress or row.progress}
         await self._hold.write(lambda _: None, step=(node.path, values))
 
-    async def _fail(self, node: Node, state: StepState, reason: str) -> Waiting | Undo | None:
+    async def _fail(
+        self, node: Node, state: StepState, reason: str, printed: str = ""
+    ) -> Waiting | Undo | None:
+        digest = output_digest(self._scrub(printed))
         reason = shorten(self._scrub(reason), 2000)
         step, row = node.step, self._row(node)
         tries = int(row.data.get("tries", 1))
         if step.retry and state is StepState.FAILED and tries < step.retry.attempts:
-            return await self._again(node, reason, tries + 1, step.retry.wait)
+            return await self._again(node, reason, digest, tries + 1, step.retry.wait)
         goes_on = step.on_failure == "continue" and step.model is not Gate
         if row.phase == Phase.FORWARD and goes_on and state is StepState.FAILED:
             values = {
@@ -146,16 +159,18 @@ class Leaves:
                 "progress": "",
                 "ended_at": self._hold.now(),
             }
-            event = self._hold.event("step.failed", node.path, "failed", reason=reason, goes_on=True)
+            event = self._hold.event(
+                "step.failed", node.path, "failed", reason=reason, goes_on=True, output_sha256=digest
+            )
             await self._hold.write(lambda _: None, step=(node.path, values), events=[event], priority=3)
             return None
         goes_back = row.phase == Phase.FORWARD and step.on_failure == "rollback" and state is StepState.FAILED
-        await self._note_failure(node, state, reason, asks=not goes_back)
+        await self._note_failure(node, state, reason, digest, asks=not goes_back)
         if goes_back:
             return Undo(reason=f"{row.title}: {reason}")
         return Waiting(on=WaitingOn.QUESTION)
 
-    async def _again(self, node: Node, reason: str, tries: int, wait: timedelta) -> Waiting:
+    async def _again(self, node: Node, reason: str, digest: str, tries: int, wait: timedelta) -> Waiting:
         row = self._row(node)
         until = self._hold.now() + wait
         progress = f"failed: {shorten(reason, 200)}; try {tries} follows"
@@ -165,7 +180,9 @@ class Leaves:
             "progress": progress,
             "attempt": row.attempt + 1,
         }
-        event = self._hold.event("step.failed", node.path, "failed", reason=reason, tries=tries - 1)
+        event = self._hold.event(
+            "step.failed", node.path, "failed", reason=reason, tries=tries - 1, output_sha256=digest
+        )
         await self._hold.write(lambda _: None, step=(node.path, values), events=[event])
         return Waiting(on=WaitingOn.TIME, until=until, progress=progress)
 
@@ -174,6 +191,7 @@ class Leaves:
         node: Node,
         state: StepState,
         reason: str,
+        digest: str = _NO_OUTPUT,
         *,
         refused: NotApproved | None = None,
         asks: bool = True,
@@ -198,7 +216,9 @@ class Leaves:
         )
         values = {"state": state, "error": reason, "progress": "", "ended_at": self._hold.now()}
         action = "step.in_doubt" if in_doubt else "step.failed"
-        event = self._hold.event(action, node.path, "failed", reason=reason, attempt=row.attempt)
+        event = self._hold.event(
+            action, node.path, "failed", reason=reason, attempt=row.attempt, output_sha256=digest
+        )
         opened = await self._hold.write(
             partial(open_with_card, question=question, at=self._hold.now()) if asks else lambda _: None,
             step=(node.path, values),

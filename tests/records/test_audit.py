@@ -115,9 +115,9 @@ def test_a_time_without_a_zone_is_refused(engine: Engine) -> None:
 
 def test_an_event_stands_only_if_its_transaction_does(engine: Engine) -> None:
     """What is rolled back leaves no event."""
-    with engine.connect() as connection:
+    with engine.connect() as connection, connection.begin() as transaction:
         append(connection, make_event())
-        connection.rollback()
+        transaction.rollback()
 
     with reading(engine) as connection:
         assert newest(connection) == ()
