@@ -1,11 +1,13 @@
 """The proof of the audit log, as commands and the clock use it: verified, anchored, held, shortened."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from runbooks.errors import UsageError
@@ -13,8 +15,8 @@ from runbooks.proof.checkpoint import Checkpoint
 from runbooks.proof.places import Place, PlaceError, read_file
 from runbooks.proof.signing import VARIABLE, PublicKey, SigningKey
 from runbooks.proof.trail import why_not
-from runbooks.records import checkpoints, outbox, retention
-from runbooks.records.audit import Event, Outcome, append
+from runbooks.records import audit, checkpoints, outbox, retention
+from runbooks.records.audit import Outcome, append
 from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.records.verify import Progress, Verified, verify
@@ -23,6 +25,8 @@ from runbooks.records.verify import Progress, Verified, verify
 VERIFIED = "audit.verified"
 #: Seconds that all the places together have to say what they know.
 LONGEST_ASK = 60.0
+#: That compute hashes at the same time, where there are many events.
+PROCESSES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +91,32 @@ class Proof:
                 continue
             anchors += found
             kept.append((place.name, len(found)))
-        log = await asyncio.to_thread(
-            verify, self._records.engine, keys=self._keys, anchors=anchors, progress=progress
-        )
+        log = await self._compute(anchors, progress)
         held = await self._records.read(retention.held)
         await self._record(by, VERIFIED, Outcome.OK if log.fits else Outcome.FAILED, _told(log, unread))
         return Findings(log=log, unread=tuple(unread), kept=tuple(kept), held=held, signs=self.signs)
+
+    async def _compute(self, anchors: Sequence[Checkpoint], progress: Progress | None) -> Verified:
+        stop = Event()
+
+        def step(done: int, total: int) -> None:
+            if stop.is_set():
+                raise UsageError("The verification was broken off.")
+            if progress is not None:
+                progress(done, total)
+
+        try:
+            return await asyncio.to_thread(
+                verify,
+                self._records.engine,
+                keys=self._keys,
+                anchors=anchors,
+                progress=step,
+                processes=min(PROCESSES, os.cpu_count() or 1),
+            )
+        except asyncio.CancelledError:
+            stop.set()  # a thread cannot be cancelled: it ends with its stretch
+            raise
 
     async def anchor(self, slot: str, by: Person = checkpoints.MAINT) -> Checkpoint | None:
         """Signs the head of the chain, once for that slot over all replicas, and has it posted. None when it
@@ -158,7 +182,7 @@ class Proof:
         return self._key
 
     async def _record(self, by: Person, action: str, outcome: str, details: dict[str, Any]) -> None:
-        event = Event(
+        event = audit.Event(
             actor_kind=by.kind,
             actor_id=by.id,
             actor_name=by.name,

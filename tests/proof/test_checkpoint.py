@@ -143,7 +143,7 @@ def test_a_private_key_does_not_print() -> None:
 def test_the_page_shows_how_to_check_a_signature_without_maint() -> None:
     """What stands there is run, and gives the event and its hash."""
     page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
-    (block,) = (text for text in page.split("```python\n") if "def head(" in text)
+    (block,) = (text for text in page.split("```py\n") if "def head(" in text)
     there: dict[str, Any] = {}
     exec(block.split("```")[0], there)
 
