@@ -70,6 +70,7 @@ def dispatcher(records: Records, act: Scripted) -> Dispatcher:
         commands={"act": act},
         runs=Engine(),
         records=records,
+        proof=None,  # type: ignore[arg-type]
     )
     return Dispatcher(services, records, scrub)
 
