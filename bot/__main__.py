@@ -205,6 +205,21 @@ def migrate(config: Path, harden: bool, role: str | None) -> None:
     sys.exit(migrate_database(config, os.environ, click.echo, (role or ROLE) if harden else None))
 
 
+@main.command(name="audit key")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+def audit_key(file: Path) -> None:
+    """Make a key that signs the audit log.
+
+    Writes it into FILE, which only you can read, and prints the public key. Where there is a key in FILE
+    already, only that is done.
+    """
+    from bot.credentials import audit_key_file
+
+    public = audit_key_file(file)
+    click.echo(f"The public key, for `audit: public_keys:` of whoever verifies:\n{public}")
+    click.echo(f"Maint signs with it when it finds MAINT_AUDIT_KEY_FILE={file.absolute()}")
+
+
 @main.command()
 @click.pass_obj
 def serve(config: Path) -> None:

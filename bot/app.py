@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from bot import __version__
+from bot.anchors import Anchoring
 from bot.authority import Granted
 from bot.config_event import config_loaded, this_process
 from bot.core import open_core
@@ -140,6 +141,7 @@ class Server:
             services=core.services,
             dispatcher=core.dispatcher,
             scrub=self._loaded.scrub,
+            workspace_url=bot.url,
             teams=frozenset({bot.team, *settings.slack.teams}),
             roles=settings.roles,
             grants=settings.grants,
@@ -155,6 +157,8 @@ class Server:
         stack.push_async_callback(self._drain, edge, crew)
         tidying = asyncio.create_task(self._tidy(core.records, edge.publisher, crew))
         stack.callback(tidying.cancel)
+        anchoring = asyncio.create_task(Anchoring(core.services.proof, self._now).run(), name="anchoring")
+        stack.callback(anchoring.cancel)
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
             address = settings.http_address()

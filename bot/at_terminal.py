@@ -103,6 +103,8 @@ async def run_at_terminal(
                 reply, code = await _followed(core, console, replace(reply, run=moved), RunState.SUCCEEDED)
     if as_json:
         terminal.print_json(reply)
+    elif reply.output:
+        terminal.print_output(reply)
     else:
         console.print(terminal.draw(reply))
         if verbose:

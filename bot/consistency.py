@@ -32,6 +32,11 @@ def inconsistencies(
     if DIRECT in _keys(document, ("slack", "channels")):
         message = f"`{DIRECT}` means direct messages; call the channel something else"
         yield document.fault(("slack", "channels", DIRECT), message, at_key=True)
+    kept: KeyPath = ("audit", "anchors", "channel")
+    channels = _keys(document, ("slack", "channels"))
+    if _is_said(document, kept) and document.get(kept) not in channels:
+        hint = did_you_mean(document.get(kept), channels) or "name it under `slack: channels:`"
+        yield document.fault(kept, f"there is no channel `{document.get(kept)}`", hint)
     named = _Named(document=document, commands=commands, runbooks=runbooks)
     for key in ("grants", "terminal"):
         for index in range(_length(document, (key,))):

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.anchors import make_proof
 from bot.settings import Loaded
 from commands import COMMANDS
 from commands.command import Services
@@ -61,6 +62,8 @@ async def open_core(
             checks=checks,
             commands=COMMANDS,
             runs=engine,
+            records=records,
+            proof=make_proof(loaded, records, now),
             unfit=loaded.unfit,
             channels=settings.slack.channels,
             now=now,

@@ -8,13 +8,22 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
+from bot.audit_settings import Audit
 from bot.consistency import inconsistencies, unknown_names
-from bot.credentials import SlackCredentials, old_secret_keys, secret_key, slack_credentials, slack_secrets
+from bot.credentials import (
+    SlackCredentials,
+    audit_key,
+    old_secret_keys,
+    secret_key,
+    slack_credentials,
+    slack_secrets,
+)
 from bot.satisfiable import stuck_gates, stuck_grants
 from commands import GRANTABLE
 from runbooks.access import Grant, Role, TerminalGrant
 from runbooks.access.grants import Permission
 from runbooks.errors import ConfigError, Fault
+from runbooks.proof.signing import SigningKey
 from runbooks.scrub import Scrubber
 from runbooks.spec.library import SHIPPED, load_library
 from runbooks.spec.model import Name, Spec
@@ -120,6 +129,7 @@ class Settings(Spec):
     log: Log = Log()
     checks: Checks = Checks()
     limits: UserLimits = UserLimits()
+    audit: Audit = Audit()
     roles: dict[Name, Role] = Field(default_factory=dict)
     grants: tuple[Grant, ...] = Field(default=(), strict=False)
     terminal: tuple[TerminalGrant, ...] | None = Field(default=None, strict=False)
@@ -161,6 +171,7 @@ class Loaded:
     )  # encrypts the secret parameters of runs that wait
     old_secret_keys: tuple[SecretStr, ...] = ()  # open what they encrypted before
     owner: int = -1  # the uid of maint.yaml's owner; -1 is nobody
+    audit_key: SigningKey | None = None  # signs the checkpoints of the audit log
 
 
 def load_settings(
@@ -220,6 +231,7 @@ def load_settings(
             "runbooks": str(own) if own else None,
             "grants": _placed(document, "grants", settings.grants),
             "terminal": at_terminal if at_terminal is None else _placed(document, "terminal", at_terminal),
+            "audit": _audit_beside(path, settings.audit),
             "targets": {
                 name: target.rooted(path.parent.absolute()) for name, target in settings.targets.items()
             },
@@ -227,14 +239,17 @@ def load_settings(
     )
     secrets = [*document.secrets, *slack_secrets(environ), *_secrets(settings)]
     key, old_keys = secret_key(environ), old_secret_keys(environ)
+    signing, signing_text = audit_key(environ)
+    never_shown = [each.get_secret_value() for each in (key, *old_keys, signing_text)]
     return Loaded(
         settings=settings,
         runbooks=runbooks,
-        scrub=Scrubber([*secrets, *(each.get_secret_value() for each in (key, *old_keys))]),
+        scrub=Scrubber([*secrets, *never_shown]),
         path=document.path,
         digest=document.digest,
         unfit=unfit,
         secret_key=key,
+        audit_key=signing,
         old_secret_keys=old_keys,
         owner=owner,
     )
@@ -263,6 +278,13 @@ def _beside(path: Path, name: str) -> Path:
     except RuntimeError:  # ~somebody who does not exist
         named = Path(name)
     return path.parent.absolute() / named
+
+
+def _audit_beside(path: Path, audit: Audit) -> Audit:
+    if audit.anchors.file is None:
+        return audit
+    anchors = audit.anchors.model_copy(update={"file": str(_beside(path, audit.anchors.file))})
+    return audit.model_copy(update={"anchors": anchors})
 
 
 def _target_types(document: Document) -> dict[str, type[TargetBase] | None]:

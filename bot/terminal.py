@@ -79,6 +79,12 @@ def print_json(reply: Reply) -> None:
     sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
 
 
+def print_output(reply: Reply) -> None:
+    """What the reply has for programs, to the byte, on standard output."""
+    sys.stdout.buffer.write(reply.output.encode())
+    sys.stdout.buffer.flush()
+
+
 @contextmanager
 def live(console: Console) -> Iterator[Progress]:
     """Shows unfinished replies in place while a command works; on a terminal only."""

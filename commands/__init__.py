@@ -3,6 +3,7 @@
 from commands.access import AccessCommand
 from commands.answer import Answer
 from commands.approve import Approve
+from commands.audit import AUDIT
 from commands.cancel import Cancel
 from commands.command import Command
 from commands.health import Health
@@ -26,6 +27,7 @@ _ALL: tuple[Command, ...] = (
     Targets(),
     Runbooks(),
     RunsCommand(),
+    AUDIT,
     Plan(),
     Run(),
     Cancel(),

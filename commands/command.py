@@ -11,7 +11,9 @@ from commands.runs_facade import Runs
 from runbooks.access import Access, Place
 from runbooks.engine.checks import CheckRunner
 from runbooks.errors import Refused
+from runbooks.proof.proof import Proof
 from runbooks.records.person import Person
+from runbooks.records.records import Records
 from runbooks.spec.runbook import Runbook
 from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
@@ -80,6 +82,7 @@ class Request:
     correlation: str
     text: str
     filled: bool = False  # its words are from a form, or were asked for: they alone may hold secrets
+    permalink: str = ""  # the message whose button was pressed
     holds: Holds = field(default=holds_nothing, repr=False, compare=False)
     look_up: LookUp = field(default=knows_nobody, repr=False, compare=False)
 
@@ -92,7 +95,13 @@ class Request:
     def by(self) -> Person:
         """The same person in Slack and at the terminal, where `logins:` says so: four eyes count people."""
         actor = self.actor
-        return Person(kind=actor.kind.value, id=actor.acts_as or actor.id, name=actor.name, team=actor.team)
+        return Person(
+            kind=actor.kind.value,
+            id=actor.acts_as or actor.id,
+            name=actor.name,
+            team=actor.team,
+            message=self.permalink,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +114,8 @@ class Services:
     checks: CheckRunner
     commands: Mapping[str, "Command"]
     runs: Runs
+    records: Records = field(repr=False)
+    proof: Proof = field(repr=False)
     channels: Mapping[str, str] = field(default_factory=dict)
     unfit: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now

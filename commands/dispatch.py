@@ -37,6 +37,7 @@ class Admission:
     request: Request
     command: Command
     words: tuple[str, ...]
+    targets: tuple[str, ...] = ()  # the names of those that the words name
 
 
 def message(title: str, text: str) -> Reply:
@@ -83,8 +84,9 @@ class Dispatcher:
         """
         outcome, admission, answer = Outcome.ACCEPTED, None, None
         word = ""
+        named: list[str] = []
         try:
-            word, admission = self._understand(request)
+            word, admission = self._understand(request, named)
         except UsageError as error:
             outcome, answer = Outcome.INVALID, message("I did not understand that", str(error))
         except Refused as error:
@@ -92,7 +94,7 @@ class Dispatcher:
         try:
             action = f"command.{admission.command.word if admission else word or 'unknown'}"
             answer = scrubbed(answer, self._scrub)
-            event = self._event(request, action, outcome, answer.fallback if answer else "")
+            event = self._event(request, action, outcome, answer.fallback if answer else "", tuple(named))
             if not await self._recorder.record(event, delivery_key):
                 return None
         except RecordsError as error:
@@ -136,7 +138,8 @@ class Dispatcher:
             recorded = True
         return message("Not allowed", reason) if recorded else None
 
-    def _understand(self, request: Request) -> tuple[str, Admission]:
+    def _understand(self, request: Request, named: list[str]) -> tuple[str, Admission]:
+        """The command's word, and what to do. `named` gets the targets, also of what is refused then."""
         commands = self._services.commands
         if len(request.text) > LONGEST:
             raise UsageError(f"That is longer than {LONGEST} characters, so nothing of it was done.")
@@ -150,7 +153,10 @@ class Dispatcher:
             )
         self._allow(request, command)
         admission = Admission(request, command, words[1:])
-        for target in self._named_targets(request, admission):
+        targets = self._named_targets(request, admission)
+        named += [target.name for target in targets]
+        admission = replace(admission, targets=tuple(named))
+        for target in targets:
             if not _open(command) and not _may_touch(request, command, target):
                 raise Refused(
                     f"{request.actor.name} may not use {command.word} on {target.environment} "
@@ -205,7 +211,9 @@ class Dispatcher:
         reply = scrubbed(reply, self._scrub)
         status = f" ({reply.status})" if reply.status else ""
         try:
-            event = self._event(request, f"command.{command.word}.finished", outcome, reply.title + status)
+            event = self._event(
+                request, f"command.{command.word}.finished", outcome, reply.title + status, admission.targets
+            )
             await self._recorder.record(event)
         except RecordsError as error:
             log.error("audit.failed", error=str(error))
@@ -213,7 +221,14 @@ class Dispatcher:
             reply = replace(reply, elements=(*reply.elements, lost))
         return reply
 
-    def _event(self, request: Request, action: str, outcome: Outcome, note: str = "") -> Event:
+    def _event(
+        self,
+        request: Request,
+        action: str,
+        outcome: Outcome,
+        note: str = "",
+        targets: tuple[str, ...] = (),
+    ) -> Event:
         """The audit event of something that the request's actor did."""
         return Event(
             at=self._now(),
@@ -227,8 +242,19 @@ class Dispatcher:
             channel=request.place.id,
             channel_name=request.place.name,
             correlation=request.correlation,
+            permalink=request.permalink,
+            runbook=self._runbook(request),
+            targets=targets,
             details={"note": self._scrub(note)} if note else {},
         )
+
+    def _runbook(self, request: Request) -> str:
+        """The runbook that the words of the request name; of a form that was sent, too."""
+        words = split_words(request.text)
+        command = self._services.commands.get(words[0].casefold()) if words else None
+        if command is None or not command.by_runbook or len(words) < 2:
+            return ""
+        return words[1].casefold() if words[1].casefold() in self._services.runbooks else ""
 
     def _without_secrets(self, request: Request) -> str:
         """What was typed, fit for the audit log: without known secrets, and without those in its words."""

@@ -4,6 +4,10 @@ A button carries ids and nothing else. A question is found by its own id, never 
 presses the button of an old question must not answer a new one.
 """
 
+from dataclasses import replace
+
+from commands.audit import AUDIT
+from commands.audit.search import NEWER, OF_RUN, OLDER
 from commands.cancel import Cancel
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import check_may_stop, decide, nothing_asked, said
@@ -12,6 +16,7 @@ from commands.reply import Reply
 from commands.rights import check_word, find_run, holds, may_run
 from commands.rollback import Rollback
 from commands.runs import RunsCommand
+from commands.words import split_words
 from runbooks.engine.decided import Decided, Verdict
 from runbooks.engine.decisions import permitted
 from runbooks.errors import Refused, UsageError
@@ -61,6 +66,11 @@ class Press(Command):
         """Does it, or says that words are needed for it."""
         choice, value, text = (*words, "", "", "")[:3]
         run, ask = ids_in(value)
+        if choice in (OLDER, NEWER):
+            page = await AUDIT.answer(request, split_words(value), services, progress)
+            return replace(page, replaces=True)
+        if choice == OF_RUN:
+            return await AUDIT.answer(request, ("run", run), services, progress)
         if choice == DETAILS:
             return await RunsCommand().answer(request, (run,), services, progress)
         if choice in (CANCEL, UNDO) and not ask:

@@ -150,6 +150,14 @@ class Lines:
     lines: tuple[Line, ...]
 
 
+@dataclass(frozen=True)
+class Attachment:
+    """A file that is sent along with a reply."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
 class ButtonStyle(StrEnum):
     """How a button looks."""
 
@@ -205,3 +213,6 @@ class Reply:
     form: RunForm | None = None  # where forms can be shown, this one is, in place of the reply
     data: object = field(default=None, compare=False)  # the same for machines: `--json`
     run: str = ""  # the run that was started: the terminal follows it
+    output: str = ""  # for programs: the terminal prints this as it is, in place of the reply
+    replaces: bool = False  # stands in place of the private message whose button asked for it
+    files: tuple[Attachment, ...] = ()  # sent along where the reply is read, before it

@@ -243,6 +243,9 @@ def _controls(view: RunView) -> Iterator[Element]:
                 command=f"maint rollback {short_id(run.id)}",
             )
         )
+    buttons.append(
+        Button(text="Audit", action="audit", value=run.id, command=f"maint audit run {short_id(run.id)}")
+    )
     yield Buttons(tuple(buttons))
 
 

@@ -109,6 +109,7 @@ class Actions:
         body = envelope.body
         kept = {"choice": choice, "value": value, "url": envelope.destination.response_url}
         kept |= {"channel": str(body.get("channel_id", "")), "name": str(body.get("channel_name", ""))}
+        kept |= {"message": str(body.get("message_ts", "")), "thread": str(body.get("thread_ts", ""))}
         return await open_view(self._web, str(body.get("trigger_id", "")), _form(view, ask, choice, kept))
 
     async def _tell(self, destination: Destination, reply: Reply) -> None:
@@ -144,11 +145,21 @@ def fields_of(body: Mapping[str, Any], kept: Mapping[str, str] | None = None) ->
         "channel_name": channel.get("name", ""),
         "response_url": body.get("response_url", ""),
         "trigger_id": body.get("trigger_id", ""),
+        **_message_of(body),
     }
     if kept is not None:
         where = {"channel_id": "channel", "channel_name": "name", "response_url": "url"}
+        where |= {"message_ts": "message", "thread_ts": "thread"}
         found |= {name: kept.get(key, "") for name, key in where.items()}
     return found
+
+
+def _message_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The message that was clicked in, unless it is one that only this person sees: that has no address."""
+    container = body.get("container")
+    if not isinstance(container, Mapping) or container.get("is_ephemeral"):
+        return {}
+    return {"message_ts": container.get("message_ts", ""), "thread_ts": container.get("thread_ts", "")}
 
 
 def _form(view: RunView, ask_id: str, choice: str, kept: dict[str, str]) -> View:

@@ -17,13 +17,15 @@ from runbooks.errors import SlackError
 
 @dataclass(frozen=True, kw_only=True)
 class Bot:
-    """Who we are to Slack. `missing_scopes` were not granted when the app was installed."""
+    """Who we are to Slack. `missing_scopes` were not granted when the app was installed; `url` is the
+    workspace's address, which links to messages begin with."""
 
     team: str
     team_name: str
     user: str
     id: str
     missing_scopes: tuple[str, ...]
+    url: str = ""
 
 
 async def who_are_we(web: AsyncWebClient) -> Bot:
@@ -47,6 +49,7 @@ async def who_are_we(web: AsyncWebClient) -> Bot:
         user=str(answer["user_id"]),
         id=str(answer.get("bot_id", "")),
         missing_scopes=tuple(missing),
+        url=str(answer.get("url", "")),
     )
 
 

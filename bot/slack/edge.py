@@ -40,6 +40,7 @@ class Edge:
         roles: Mapping[str, Role],
         grants: tuple[Grant, ...],
         commands_per_minute: int,
+        workspace_url: str = "",
     ) -> None:
         board_records = BoardRecords(records)
         self.people = people = People(client.web, teams, roles, records.record)
@@ -56,6 +57,7 @@ class Edge:
             grants=grants,
             channels=services.channels,
             show_form=self._forms.show,
+            workspace_url=workspace_url,
         )
         self._actions = Actions(
             gateway=self._gateway, publisher=self.publisher, slack=client, services=services

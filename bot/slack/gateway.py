@@ -8,6 +8,7 @@ that Slack gives.
 import asyncio
 import hashlib
 import html
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,6 +50,8 @@ WORKERS = 6
 LAST_WORD = 3.0
 #: What a card says that nobody works on any more.
 INTERRUPTED = message("Interrupted", "Maint was stopped before this was done. Ask again.")
+#: Slack's id of a message within its channel.
+_TS = re.compile(r"[0-9]{1,15}\.[0-9]{1,8}")
 NOBODY = Access(frozenset(), (), Place(id=""))
 
 
@@ -98,6 +101,7 @@ class Gateway:
         grants: tuple[Grant, ...],
         channels: Mapping[str, str],
         show_form: ShowForm | None = None,
+        workspace_url: str = "",
     ) -> None:
         self._dispatcher = dispatcher
         self._show_form = show_form
@@ -106,6 +110,7 @@ class Gateway:
         self._throttle = throttle
         self._grants = grants
         self._channels = channels
+        self._workspace_url = workspace_url
         self._queue: asyncio.Queue[Envelope] = asyncio.Queue(LONGEST_QUEUE)
         self._flooded = False
         self._workers: list[asyncio.Task[None]] = []
@@ -234,12 +239,22 @@ class Gateway:
             access=access,
             correlation=envelope.correlation,
             filled=envelope.command is not None,
+            permalink=self._permalink(body),
             holds=holds,
             look_up=look_up,
             # Slack sends & < > as entities; as text they are themselves.
             text=html.unescape(str(body.get("text") or "")),
         )
         return request, refusal
+
+    def _permalink(self, body: Mapping[str, Any]) -> str:
+        """The message whose button was pressed, as Slack's `chat.getPermalink` has it."""
+        channel, ts = str(body.get("channel_id", "")), str(body.get("message_ts", ""))
+        if not self._workspace_url or not channel or not _TS.fullmatch(ts):
+            return ""
+        thread = str(body.get("thread_ts", ""))
+        within = f"?thread_ts={thread}&cid={channel}" if _TS.fullmatch(thread) else ""
+        return f"{self._workspace_url}archives/{channel}/p{ts.replace('.', '')}{within}"
 
     async def _answer(self, envelope: Envelope, answer: Admission | Reply) -> None:
         card, destination = None, envelope.destination

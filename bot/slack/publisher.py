@@ -19,7 +19,7 @@ from bot.slack.client import SlackClient
 from bot.slack.pace import FINAL, TICK, Edits
 from bot.slack.render import LISTING_LENGTH, blocks, clean, fallback, listing_blocks
 from bot.slack.trouble import CONNECTION_ERRORS, Gone, NoEntry, as_slack_error, is_doubtful
-from commands.reply import Listing, Note, Reply
+from commands.reply import Attachment, Listing, Note, Reply
 from runbooks.errors import MaintError, RecordsError, SlackError
 from runbooks.records.cards import Card as CardRecord
 
@@ -83,15 +83,34 @@ class Publisher:
         return Card(self, destination, card_id)
 
     async def answer_privately(self, destination: Destination, reply: Reply) -> None:
-        """An answer that only the person who asked sees. Raises SlackError when Slack takes it not."""
+        """An answer that only the person who asked sees, after its files. Raises SlackError when Slack takes
+        it not."""
+        for attached in reply.files:
+            await self._upload(destination, attached)
         try:
             response = await self._slack.webhook(destination.response_url).send(
-                text=fallback(reply), blocks=blocks(reply), response_type="ephemeral"
+                text=fallback(reply),
+                blocks=blocks(reply),
+                response_type="ephemeral",
+                replace_original=reply.replaces or None,
             )
         except CONNECTION_ERRORS as error:
             raise SlackError(f"Slack could not be reached: {type(error).__name__}") from error
         if response.status_code != 200:
             raise SlackError(f"Slack refused a private answer: {response.status_code} {response.body[:200]}")
+
+    async def _upload(self, destination: Destination, attached: Attachment) -> None:
+        if not destination.channel.startswith("D"):
+            raise SlackError("A file for one person alone goes into a direct message, and this is none.")
+        try:
+            await self._slack.web.files_upload_v2(
+                channel=destination.channel,
+                filename=attached.name,
+                title=attached.name,
+                file=attached.content,
+            )
+        except (SlackClientError, *CONNECTION_ERRORS) as error:
+            raise as_slack_error(error) from error  # a refused upload is no SlackApiError
 
     async def post(self, channel: str, reply: Reply, card_id: str) -> str:
         """Posts a card once and returns its ts. Raises NoEntry, or SlackError when it did not get there

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from runbooks.engine.decided import Decided, Verdict
-from runbooks.engine.events import of_person
+from runbooks.engine.events import of_person, targets_of
 from runbooks.engine.times import show_time
 from runbooks.records import asks, audit
 from runbooks.records.asks import APPROVE, CLOSED, VOID, Question, Transaction
@@ -245,7 +245,8 @@ def _break_glass(click: _Click) -> Decided:
     )
     opened, _ = asks.open_ask(click.connection, review, click.now)
     decided = _close(click, "Approved by breaking the glass. A second person has to review it.")
-    event = _event(click.by, "review.opened", decided, click.now, {"ask": opened.id, "of": ask.id})
+    details = {"ask": opened.id, "of": ask.id}
+    event = _event(click.by, "review.opened", decided, click.now, details, click.run, ask)
     audit.append(click.connection, event)
     return decided
 
@@ -327,4 +328,5 @@ def _event(
 ) -> Event:
     subject = f"{run.runbook} {ask.path}" if run and ask else ""
     event = of_person(by, action, subject, _OUTCOMES[decided.outcome], now, details)
-    return replace(event, correlation=decided.run)
+    event = replace(event, correlation=decided.run)
+    return replace(event, runbook=run.runbook, targets=targets_of(run.plan)) if run else event

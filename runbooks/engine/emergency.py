@@ -1,6 +1,7 @@
 """What is done in an emergency: a lock taken away, everything stopped, everything let go on. One transaction
 each, with its audit event."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +23,10 @@ def unlock(
     lock = locks.take_away(connection, target)
     outcome = Outcome.OK if lock else Outcome.INVALID
     details = {"reason": reason, "held_by": lock.run if lock else ""}
-    audit.append(connection, of_person(by, "lock.removed", target, outcome, now, details))
+    event = of_person(by, "lock.removed", target, outcome, now, details)
+    # The run, so that who looks it up sees why it stands.
+    event = replace(event, targets=(target,), correlation=lock.run if lock else "")
+    audit.append(connection, event)
     if lock is None:
         return Decided(outcome=Verdict.UNKNOWN, text=f"Nobody holds {target}.")
     run_changes.redraw(connection, lock.run, 2)

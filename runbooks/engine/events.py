@@ -1,5 +1,6 @@
 """Audit events of what people do to runs, and of what runs do."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -9,6 +10,9 @@ from typing import Any
 from runbooks.records.audit import Event
 from runbooks.records.person import Person
 from runbooks.records.runs import RunRow
+from runbooks.steps.step import EVERY
+
+_INDEX = re.compile(r"\[\d+\]")
 
 
 def of_run(
@@ -20,7 +24,24 @@ def of_run(
         correlation=run.id,
         channel=run.channel,
         channel_name=run.channel_name,
+        runbook=run.runbook,
+        targets=targets_of(run.plan),
     )
+
+
+def targets_of(plan: Mapping[str, Any], path: str = "") -> tuple[str, ...]:
+    """The targets that a plan touches, or those of one of its steps and of what stands in it."""
+    wanted = {path, _INDEX.sub("[*]", path)}  # a list that came later was planned as `nodes[*]`
+    inner = tuple(f"{each}{sign}" for each in wanted for sign in ".[") if path else ("",)
+    steps = (*(plan.get("steps") or ()), *(plan.get("rollback") or ()))
+    named = {
+        str(step.get("target") or "")
+        for step in steps
+        if (where := str(step.get("path", ""))) in wanted or where.startswith(inner)
+    }
+    named |= set() if path else set(plan.get("targets", ()))
+    # What is known only later is a reference, and no name.
+    return tuple(sorted(name for name in named - {EVERY, ""} if "{" not in name and " " not in name))
 
 
 def of_person(
@@ -35,6 +56,7 @@ def of_person(
         action=action,
         object=subject,
         outcome=outcome,
+        permalink=by.message,
         details=details,
         at=at,
     )

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from runbooks.engine.at import Fenced
-from runbooks.engine.events import of_run
+from runbooks.engine.events import of_run, targets_of
 from runbooks.errors import RecordsError
 from runbooks.records import run_changes, runs
 from runbooks.records.audit import Event, append, append_once
@@ -176,7 +176,9 @@ class Hold:
         run = self.view.run
         maint = Person(kind="maint", id=self.executor, name="Maint", team=run.team)
         event = of_run(maint, action, run, outcome, self.now(), details)
-        return replace(event, object=f"{run.runbook}/{path}") if path else event
+        if not path:
+            return event
+        return replace(event, object=f"{run.runbook}/{path}", targets=targets_of(run.plan, path))
 
 
 async def patiently(run: str, ask: Callable[[], Awaitable[T]]) -> T:

@@ -74,12 +74,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Recorded:
-    """An event as it stands in the log, at its place `seq`, chained to the one before it."""
+    """An event as it stands in the log, at its place `seq`, chained to the one before it. `mark` stands for
+    the actor's name in the chain."""
 
     seq: int
     event: Event
     prev: str
     hash: str
+    mark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +130,12 @@ def newest(
         query = query.where(NOTABLE)  # in the very words of the index: no planner looks behind a parameter
     if before is not None:
         query = query.where(audit_events.c.seq < before)
-    return tuple(Recorded(row.seq, _event(row), row.prev, row.hash) for row in connection.execute(query))
+    return tuple(map(recorded, connection.execute(query)))
+
+
+def recorded(row: Row[Any]) -> Recorded:
+    """The event of a row: the columns of `audit_events`, and `actor_name`."""
+    return Recorded(row.seq, _event(row), row.prev, row.hash, row.actor_mark)
 
 
 def _row(event: Event, scrub: Scrubber) -> dict[str, Any]:
@@ -150,18 +157,29 @@ def _row(event: Event, scrub: Scrubber) -> dict[str, Any]:
         "correlation": event.correlation,
         "permalink": event.permalink,
         "runbook": event.runbook,
-        "targets": " ".join(event.targets),
+        "targets": _fitting(event.targets, _LIMITS["targets"]),
     }
     # What is hashed is what is stored: cut here, before the columns would.
     cut = {name: shorten(storable(value), _LIMITS[name]) for name, value in texts.items()}
     return {**cut, "at": event.at.astimezone(UTC), "details": _canonical(event.details, scrub)}
 
 
+def _fitting(names: tuple[str, ...], most: int) -> str:
+    """The names with spaces between them, as many as fit: half a name would be another target's."""
+    text = ""
+    for name in names:
+        longer = f"{text} {name}".strip()
+        if len(longer) > most:
+            break
+        text = longer
+    return text
+
+
 def _event(row: Row[Any]) -> Event:
     return Event(
         actor_kind=row.actor_kind,
         actor_id=row.actor_id,
-        actor_name=row.actor_name,
+        actor_name=row.actor_name or (chain.pseudonym(row.actor_mark) if row.actor_mark else ""),
         team=row.team,
         action=row.action,
         outcome=row.outcome,

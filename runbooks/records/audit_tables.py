@@ -25,7 +25,7 @@ audit_events = Table(
     Column("correlation", Words(100), nullable=False),
     Column("permalink", Words(500), nullable=False),
     Column("runbook", Words(200), nullable=False),
-    Column("targets", Words(2000), nullable=False),
+    Column("targets", Words(8000), nullable=False),
     Column("details", Text, nullable=False),
     Column("prev", Words(64), nullable=False),
     Column("hash", Words(64), nullable=False),
@@ -73,7 +73,7 @@ audit_targets = Table(
     "audit_targets",
     metadata,
     Column("target", Words(200), primary_key=True),
-    Column("seq", Serial, primary_key=True, autoincrement=False),
+    Column("seq", Serial, primary_key=True, autoincrement=False, index=True),
     sqlite_with_rowid=False,
 )
 

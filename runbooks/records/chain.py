@@ -86,6 +86,11 @@ def mark_of(salt: str, name: str) -> str:
     return hashlib.sha256(f"{salt}:{name}".encode()).hexdigest() if name else ""
 
 
+def pseudonym(mark: str) -> str:
+    """What somebody is called whose name was forgotten."""
+    return f"person-{mark[:8]}"
+
+
 def wait_for_commit(connection: Connection, row: dict[str, Any]) -> None:
     """Has the event written when the transaction commits. The row: the columns, `actor_name`, and `once`,
     with which an event of that id that stands already is left as it is."""

@@ -18,7 +18,7 @@ TABLES = {
     "SELECT, INSERT, UPDATE": ("cards", "runs", "run_steps", "effects", "asks", "votes", "budgets"),
     "SELECT, INSERT, UPDATE, DELETE": ("locks", "switches", "replicas", "outbox"),
 }
-FUNCTIONS = ("maint_append_event",)
+FUNCTIONS = ("maint_append_event", "maint_prune_events", "maint_forget_names")
 
 _quote = PGIdentifierPreparer(dialect()).quote  # type: ignore[no-untyped-call]
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """By the id and the name that they had at that time. `kind` is `slack`, `terminal` or `clock`."""
+    """By the id and the name that they had at that time. `kind` is `slack`, `terminal` or `clock`; `message`
+    the one in Slack whose button they pressed."""
 
     kind: str
     id: str
     name: str
     team: str = ""
+    message: str = ""
 
     @property
     def is_unknown(self) -> bool:

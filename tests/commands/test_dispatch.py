@@ -69,6 +69,8 @@ def dispatcher(records: Records, act: Scripted) -> Dispatcher:
         checks=CheckRunner({}, records, scrub, Limits()),
         commands={"act": act},
         runs=Engine(),
+        records=records,
+        proof=None,  # type: ignore[arg-type]
     )
     return Dispatcher(services, records, scrub)
 

@@ -322,7 +322,7 @@ class World:
         self.engine = engine or Engine()
         self.audit = Recorder()
         scrub = Scrubber()
-        # No check is run here, so the runner never asks for records.
+        # No check is run and no log is read here: nobody asks for records.
         checks = CheckRunner(TARGETS, None, scrub, Limits())  # type: ignore[arg-type]
         services = Services(
             targets=TARGETS,
@@ -330,6 +330,8 @@ class World:
             checks=checks,
             commands=COMMANDS,
             runs=self.engine,
+            records=None,  # type: ignore[arg-type]
+            proof=None,  # type: ignore[arg-type]
             channels={"ops": "C1", "alerts": "C2"},
             now=lambda: NOW,
         )

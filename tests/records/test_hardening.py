@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -10,6 +11,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from runbooks.errors import RecordsError
+from runbooks.proof.proof import Proof
+from runbooks.proof.signing import SigningKey, make_key
 from runbooks.records.audit import Filter, append
 from runbooks.records.carriage import prepare_carriage
 from runbooks.records.database import open_database
@@ -19,10 +22,13 @@ from runbooks.records.migrate import VERSION_TABLE, migrate
 from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.records.schema import metadata
+from runbooks.steps.reach import utc_now
 from tests.records.by_hand import by_hand
-from tests.records.conftest import make_event
+from tests.records.conftest import NOON, make_event
+from tests.records.tampering import anchor, fill
 from tests.runs.conftest import SAM, house_of
 
+KEY = SigningKey(make_key())
 ADA = Person(kind="terminal", id="ada@bastion", name="Ada")
 GATED = """
     name: gated
@@ -263,3 +269,26 @@ def test_the_grants_name_every_table_once() -> None:
     assert sorted(named) == sorted([*metadata.tables, VERSION_TABLE])
     page = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
     assert "".join(f"{each};\n" for each in grants()) in page
+
+
+@pytest.fixture
+def aged(owner: Engine) -> None:
+    """A log of old events, and their anchor, from before anything else was done."""
+    fill(owner)
+    anchor(owner, KEY, NOON + timedelta(days=1))
+
+
+async def test_the_hardened_login_shortens_the_log_and_forgets_names_where_that_is_due(
+    aged: None, hardened: Records
+) -> None:
+    """By functions of the owner's: what was signed off and is old, and with an event that tells of it."""
+    proof = Proof(hardened, now=utc_now, key=KEY, keep=timedelta(days=60))
+
+    removal, count = await proof.prune(ADA)
+    assert removal is not None
+    assert count == removal.seq == 12
+    assert await proof.forget(ADA.id, ADA, "she asked") == (ADA.id, 1)
+    found = await proof.verify(ADA)
+
+    assert found.log.fits
+    assert found.log.removed_up_to == 12

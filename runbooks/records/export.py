@@ -1,0 +1,90 @@
+"""Events in bulk, oldest first: piece by piece, so that no transaction is long and no memory is full."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import JSON, Connection, FromClause, Subquery, Text, cast, func, literal_column, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from runbooks.records.audit_tables import audit_events, audit_names
+from runbooks.records.search import Wanted, Window, matching
+
+#: Events of one piece.
+PIECE = 20_000
+
+_BEFORE_NAME = ("seq", "id", "at", "actor_kind", "actor_id", "actor_mark")
+_AFTER_NAME = tuple(column.name for column in audit_events.c if column.name not in _BEFORE_NAME)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some events: how many, and the places of the first and of the last."""
+
+    count: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Written(Piece):
+    """As lines of JSON."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Listed(Piece):
+    """As rows of texts and numbers."""
+
+    rows: tuple[tuple[Any, ...], ...]
+
+
+def json_lines(connection: Connection, wanted: Wanted, within: Window, limit: int = PIECE) -> Written:
+    """The first events of the window that fit, a line each; the database writes them."""
+    page = matching(wanted, within).limit(limit).subquery()
+    columns = _columns(connection, page)
+    # Both keep the text of `details` as it is, which the hash is made of.
+    if connection.dialect.name == "sqlite":
+        pairs = [part for name, column in columns for part in (literal_column(f"'{name}'"), column)]
+        query = select(page.c.seq, func.json_object(*pairs)).select_from(_named(page)).order_by(page.c.seq)
+    else:
+        whole = select(*(column.label(name) for name, column in columns)).select_from(_named(page)).subquery()
+        made = cast(func.row_to_json(whole.table_valued()), Text)
+        query = select(whole.c.seq, made).order_by(whole.c.seq)
+    rows = connection.execute(query).all()
+    text = "".join([f"{row[1]}\n" for row in rows])
+    return Written(*_ends(rows), text)
+
+
+def listed(connection: Connection, wanted: Wanted, within: Window, limit: int = PIECE) -> Listed:
+    """The first events of the window that fit, as rows."""
+    page = matching(wanted, within).limit(limit).subquery()
+    columns = [column for _, column in _columns(connection, page, json=False)]
+    rows = connection.execute(select(*columns).select_from(_named(page)).order_by(page.c.seq)).all()
+    return Listed(*_ends(rows), tuple(map(tuple, rows)))
+
+
+def _ends(rows: Sequence[Sequence[Any]]) -> tuple[int, int, int]:
+    return (len(rows), rows[0][0], rows[-1][0]) if rows else (0, 0, 0)
+
+
+def _named(page: Subquery) -> FromClause:
+    return page.outerjoin(audit_names, audit_names.c.mark == page.c.actor_mark)
+
+
+def _columns(
+    connection: Connection, page: Subquery, *, json: bool = True
+) -> list[tuple[str, ColumnElement[Any]]]:
+    """Every column with its name, in the order of the export; times as they are hashed."""
+    sqlite = connection.dialect.name == "sqlite"
+    name: ColumnElement[Any] = func.coalesce(audit_names.c.name, "")
+    found: dict[str, ColumnElement[Any]] = {each: page.c[each] for each in _BEFORE_NAME}
+    found |= {"actor_name": name} | {each: page.c[each] for each in _AFTER_NAME}
+    if sqlite:
+        found["at"] = func.replace(cast(page.c.at, Text), " ", "T") + "Z"
+    else:
+        found["at"] = func.to_char(func.timezone("UTC", page.c.at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    if json:
+        found["details"] = func.json(page.c.details) if sqlite else cast(page.c.details, JSON)
+    return list(found.items())
