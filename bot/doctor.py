@@ -15,6 +15,7 @@ from bot.slack.client import SlackClient
 from bot.slack.examination import TROUBLE, app_token_fault, channel_fault, groups_of, slack_time
 from runbooks.engine.sealing import SHORTEST_KEY, VARIABLE
 from runbooks.errors import ConfigError, RecordsError, SlackError
+from runbooks.proof.signing import VARIABLE as AUDIT_VARIABLE
 from runbooks.records.condition import look_at
 from runbooks.records.migrate import SchemaState
 from runbooks.spec.params import secret_names
@@ -25,7 +26,6 @@ LONGEST_SKEW = 5.0
 #: Seconds that all questions to Slack may take together.
 LONGEST_EXAMINATION = 60.0
 #: Where the key that signs the audit log's checkpoints comes from.
-AUDIT_KEY = "MAINT_AUDIT_KEY"
 _EXIT = {Status.OK: 0, Status.SKIPPED: 0, Status.WARNING: 1, Status.UNKNOWN: 2, Status.CRITICAL: 2}
 
 
@@ -69,7 +69,7 @@ async def examine(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Finding, 
     return (
         *await _slack(loaded, environ),
         *await asyncio.to_thread(_database, loaded),
-        *_keys(loaded, environ),
+        *_keys(loaded),
     )
 
 
@@ -270,16 +270,15 @@ def _hardened(log_is_open: bool) -> Finding:
     )
 
 
-def _keys(loaded: Loaded, environ: Mapping[str, str]) -> list[Finding]:
-    signs = bool(environ.get(AUDIT_KEY) or environ.get(f"{AUDIT_KEY}_FILE"))
+def _keys(loaded: Loaded) -> list[Finding]:
     findings = [
         Finding(what="audit key", status=Status.OK, found="it is set")
-        if signs
+        if loaded.audit_key is not None
         else Finding(
             what="audit key",
             status=Status.WARNING,
-            found=f"{AUDIT_KEY} is not set: checkpoints of the audit log are not signed",
-            do="`maint audit key` makes one; give it to every replica, and keep it out of the database.",
+            found=f"{AUDIT_VARIABLE} is not set: checkpoints of the audit log are not signed",
+            do="`maint audit key FILE` makes one; give it to every replica, and keep it out of the database.",
         )
     ]
     secret = sorted(name for name, runbook in loaded.runbooks.items() if secret_names(runbook.params))

@@ -14,6 +14,7 @@ from bot.doctor import Finding, examine, exit_code
 from bot.sandbox import Sandbox
 from bot.settings import load_settings
 from bot.slack.manifest import manifest
+from runbooks.proof.signing import make_key
 from runbooks.records.records import Records
 from runbooks.status import Status
 
@@ -33,7 +34,7 @@ class Place:
         self.database = database
         self.roles = {"sre": ["@sre"], "dba": ["S000000DBA", "dba@example.com"]}
         self.channels = {"ops": "C000000OPS"}
-        self.environ = {**sandbox.environment(), "MAINT_AUDIT_KEY": "k", "MAINT_SECRET_KEY": "k" * 32}
+        self.environ = {**sandbox.environment(), "MAINT_AUDIT_KEY": make_key(), "MAINT_SECRET_KEY": "k" * 32}
         (folder / "runbooks").mkdir()
 
     @property
