@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, Connection, FromClause, Subquery, Text, cast, func, literal_column, select
+from sqlalchemy import (
+    JSON,
+    Connection,
+    FromClause,
+    Select,
+    Subquery,
+    Text,
+    cast,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from runbooks.records.audit_tables import audit_events, audit_names
@@ -37,7 +48,7 @@ class Written(Piece):
 class Listed(Piece):
     """As rows of texts and numbers."""
 
-    rows: tuple[tuple[Any, ...], ...]
+    rows: Sequence[tuple[Any, ...]]
 
 
 def json_lines(connection: Connection, wanted: Wanted, within: Window, limit: int = PIECE) -> Written:
@@ -52,7 +63,7 @@ def json_lines(connection: Connection, wanted: Wanted, within: Window, limit: in
         whole = select(*(column.label(name) for name, column in columns)).select_from(_named(page)).subquery()
         made = cast(func.row_to_json(whole.table_valued()), Text)
         query = select(whole.c.seq, made).order_by(whole.c.seq)
-    rows = connection.execute(query).all()
+    rows = _raw(connection, query)
     text = "".join([f"{row[1]}\n" for row in rows])
     return Written(*_ends(rows), text)
 
@@ -61,8 +72,17 @@ def listed(connection: Connection, wanted: Wanted, within: Window, limit: int = 
     """The first events of the window that fit, as rows."""
     page = matching(wanted, within).limit(limit).subquery()
     columns = [column for _, column in _columns(connection, page, json=False)]
-    rows = connection.execute(select(*columns).select_from(_named(page)).order_by(page.c.seq)).all()
-    return Listed(*_ends(rows), tuple(map(tuple, rows)))
+    rows = _raw(connection, select(*columns).select_from(_named(page)).order_by(page.c.seq))
+    return Listed(*_ends(rows), rows)
+
+
+def _raw(connection: Connection, query: Select[Any]) -> Sequence[tuple[Any, ...]]:
+    """The rows as the driver has them, which are texts and numbers only: to make rows of SQLAlchemy's of them
+    takes as long again."""
+    with connection.execute(query) as result:
+        assert result.cursor is not None
+        found: Sequence[tuple[Any, ...]] = result.cursor.fetchall()
+        return found
 
 
 def _ends(rows: Sequence[Sequence[Any]]) -> tuple[int, int, int]:

@@ -58,7 +58,11 @@ async def test_buttons_disappear_with_what_they_decide(place: Runs) -> None:
         await place.shows("Running")
 
     assert {"maint:approve", "maint:reject"} <= with_buttons
-    assert {button["action_id"] for button in buttons(card.blocks)} == {"maint:details", "maint:cancel"}
+    assert {button["action_id"] for button in buttons(card.blocks)} == {
+        "maint:details",
+        "maint:cancel",
+        "maint:audit",
+    }
 
 
 def buttons(blocks: list[dict[str, object]]) -> list[dict[str, object]]:
