@@ -134,7 +134,7 @@ def test_a_gate_says_who_decides_until_when_and_who_did() -> None:
     assert "approved by kim" in words(reply)
     values = {b.value for e in reply.elements if isinstance(e, Buttons) for b in e.buttons}
     assert values == {f"{RUN}.{'a' * 26}", RUN}
-    assert {"approve", "reject", "cancel", "details"} == pressed(reply)
+    assert {"approve", "reject", "cancel", "details", "audit"} == pressed(reply)
 
 
 def test_a_gate_says_what_its_plan_does_not_know_yet() -> None:
@@ -157,7 +157,7 @@ def test_a_decided_gate_has_no_buttons_left() -> None:
     closed = ask(state="closed", answer="approve", answered_name="kim", closed_at=NOW)
     shown = view(step("go", "ok"), asks=(closed,))
 
-    assert pressed(run_card(shown)) == {"details", "cancel"}
+    assert pressed(run_card(shown)) == {"details", "cancel", "audit"}
     assert pressed(gate_card(shown, closed)) == set()
     assert "Approved by kim" in words(gate_card(shown, closed))
 
