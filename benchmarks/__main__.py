@@ -7,17 +7,19 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import acknowledge, checks, runs, search, start, takeover, waiting
+from benchmarks import acknowledge, audit, checks, runs, search, start, takeover, verify, waiting
 from benchmarks.figure import Figure
 
 BENCHMARKS = {
     "acknowledge": acknowledge.measure,
+    "audit": audit.measure,
     "checks": checks.measure,
     "start": start.measure,
     "runs": runs.measure,
     "waiting": waiting.measure,
     "takeover": takeover.measure,
     "search": search.measure,
+    "verify": verify.measure,
 }
 
 

@@ -131,6 +131,20 @@ def check(config: Path) -> None:
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@click.pass_obj
+def doctor(config: Path, as_json: bool) -> None:
+    """Look whether everything that Maint needs is there.
+
+    Slack's tokens and scopes, channels, usergroups, clocks, the database and the keys; nothing is changed.
+    Ends with 0 when all is well, 1 when something is worth a look, 2 when Maint cannot work so.
+    """
+    from bot.doctor import doctor as run
+
+    sys.exit(run(config, os.environ, click.echo, as_json=as_json))
+
+
+@main.command()
 @click.option("--settings", "of", flag_value="settings", help="Of maint.yaml.")
 @click.option("--tests", "of", flag_value="tests", help="Of the files of tests beside runbooks.")
 @click.option("--markdown", "of", flag_value="markdown", help="No schema: every key of a runbook, as tables.")
@@ -174,13 +188,36 @@ def rehearse(config: Path, names: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--harden", is_flag=True, help="On PostgreSQL: keep Maint's login from changing the audit log.")
+@click.option("--role", metavar="NAME", help="With --harden: the role that is made for it, else maint_app.")
 @click.pass_obj
-def migrate(config: Path) -> None:
-    """Bring the database up to date, and say what was done."""
-    from bot.app import migrate_database
+def migrate(config: Path, harden: bool, role: str | None) -> None:
+    """Bring the database up to date, and say what was done.
 
-    applied = migrate_database(config, os.environ)
-    click.echo(f"Applied: {', '.join(applied)}" if applied else "The database is up to date.")
+    With --harden also makes a role for the login of `maint serve`, and grants it what Maint does and nothing
+    else: docs/database.md. Log in as the owner of the tables for it. Ends with 1 when a way around is left.
+    """
+    from bot.migrating import migrate_database
+    from runbooks.records.grants import ROLE
+
+    if role and not harden:
+        raise click.UsageError("--role goes with --harden")
+    sys.exit(migrate_database(config, os.environ, click.echo, (role or ROLE) if harden else None))
+
+
+@main.command(name="audit key")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+def audit_key(file: Path) -> None:
+    """Make a key that signs the audit log.
+
+    Writes it into FILE, which only you can read, and prints the public key. Where there is a key in FILE
+    already, only that is done.
+    """
+    from bot.credentials import audit_key_file
+
+    public = audit_key_file(file)
+    click.echo(f"The public key, for `audit: public_keys:` of whoever verifies:\n{public}")
+    click.echo(f"Maint signs with it when it finds MAINT_AUDIT_KEY_FILE={file.absolute()}")
 
 
 @main.command()

@@ -10,7 +10,11 @@ from pathlib import Path
 import structlog
 
 from bot import __version__
+from bot.anchors import Anchoring
+from bot.authority import Granted
+from bot.config_event import config_loaded, this_process
 from bot.core import open_core
+from bot.doctor import group_findings
 from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
 from bot.settings import Loaded, SlackCredentials, load_settings, slack_credentials
@@ -24,11 +28,9 @@ from bot.slack.requests import slack_route
 from runbooks.engine.crew import Crew
 from runbooks.engine.replica import Rhythm
 from runbooks.errors import MaintError, RecordsError
-from runbooks.records.carriage import prepare_carriage
-from runbooks.records.database import open_database
-from runbooks.records.migrate import migrate
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
+from runbooks.status import Status
 from runbooks.steps.reach import utc_now
 
 log = structlog.get_logger()
@@ -41,18 +43,6 @@ TIDY_INTERVAL = 600.0
 LONGEST_PROBE = 3.0
 #: No command works for that long: a card older than this that is not finished never will be.
 CARD_AGE = timedelta(minutes=30)
-
-
-def migrate_database(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Applies what the database lacks, and returns the names of it."""
-    loaded = load_settings(path, environ)
-    engine = open_database(loaded.settings.database_url(), loaded.scrub)
-    try:
-        applied = tuple(migrate(engine))
-        prepare_carriage(engine)
-        return applied
-    finally:
-        engine.dispose()
 
 
 async def load(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, SlackCredentials]:
@@ -121,8 +111,12 @@ class Server:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, credentials = self._loaded.settings, self._credentials
         stack.enter_context(only_process(settings.database_url()))
-        core = await stack.enter_async_context(open_core(self._loaded, now=self._now))
+        authority = Granted(self._loaded)
+        by = this_process()
+        core = await stack.enter_async_context(open_core(self._loaded, authority, by=by, now=self._now))
         self._records = core.records
+        for event in config_loaded(self._loaded, by, self._now()):
+            await core.records.record(event)
         client = await stack.enter_async_context(
             SlackClient(credentials.bot_token.get_secret_value(), credentials.api_url)
         )
@@ -131,6 +125,8 @@ class Server:
             log.warning(
                 "slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest"
             )
+        warned = asyncio.create_task(self._warn(client))
+        stack.callback(warned.cancel)
         crew = Crew(
             core.engine,
             core.records,
@@ -151,6 +147,7 @@ class Server:
             grants=settings.grants,
             commands_per_minute=settings.limits.commands_per_minute,
         )
+        authority.connect(edge.people.roles_by_id)
         core.engine.on_change(edge.board.nudge)
         secret = credentials.signing_secret.get_secret_value() if credentials.signing_secret else ""
         app = make_app(client.web, bot, secret)
@@ -160,6 +157,8 @@ class Server:
         stack.push_async_callback(self._drain, edge, crew)
         tidying = asyncio.create_task(self._tidy(core.records, edge.publisher, crew))
         stack.callback(tidying.cancel)
+        anchoring = asyncio.create_task(Anchoring(core.services.proof, self._now).run(), name="anchoring")
+        stack.callback(anchoring.cancel)
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
             address = settings.http_address()
@@ -173,6 +172,12 @@ class Server:
             )
             stack.push_async_callback(self._sockets.close)
             await self._sockets.connect(client.web)
+
+    async def _warn(self, client: SlackClient) -> None:
+        """Says in the log which usergroups of roles are not there, or empty: nobody has those roles."""
+        for finding in await group_findings(client, self._loaded):
+            if finding.status is not Status.OK:
+                log.warning("slack.usergroup", what=finding.what, found=finding.found, do=finding.do)
 
     def facts(self) -> dict[str, object]:
         """What a person wants to read in the line that says that we are ready."""

@@ -1,8 +1,6 @@
 """Carries out one command for the person at the terminal, and the run that it starts."""
 
 import asyncio
-import os
-import pwd
 import shlex
 import signal
 import socket
@@ -16,23 +14,28 @@ import structlog
 from rich.console import Console
 
 from bot import __version__, terminal
+from bot.authority import Granted
+from bot.config_event import config_loaded, this_process
 from bot.core import Core, open_core
 from bot.follow import EXIT_LEFT, exit_code, follow
-from bot.logins import Login
+from bot.logins import Login, access_of, login_name
 from bot.logs import set_up_logs
+from bot.lookup import Lookup
+from bot.secret_words import with_secrets
 from bot.settings import load_settings
 from commands.command import Actor, ActorKind, Group, Request
 from commands.dispatch import Admission
 from commands.reply import Note, Reply
 from commands.rights import short
 from commands.run_detail import in_full
-from runbooks.access import TERMINAL, Place, terminal_access
+from runbooks.access import TERMINAL, Place
 from runbooks.engine.carrier import Sender
 from runbooks.engine.crew import Crew
 from runbooks.engine.decided import Verdict
 from runbooks.ids import new_id
 from runbooks.records import replicas
 from runbooks.records.only_process import only_process
+from runbooks.records.person import Person
 from runbooks.records.runs import RunState
 from runbooks.scrub import scrubbed
 from runbooks.status import EXIT_CODES, Status
@@ -41,17 +44,6 @@ from runbooks.status import EXIT_CODES, Status
 _MOVING = frozenset({Group.RUN, Group.DECIDE, Group.EMERGENCY})
 #: Seconds that a run gets to come to rest when the person leaves.
 DRAIN = 7.0
-
-
-def login_name() -> str:
-    """Whose process this is: a name, or `uid 4242` where that user has none, as in many containers.
-
-    The system is asked: people approve under this name, and LOGNAME is whatever they set it to.
-    """
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 async def run_at_terminal(
@@ -68,25 +60,35 @@ async def run_at_terminal(
     loaded = await asyncio.to_thread(load_settings, path, environ)
     set_up_logs(loaded.scrub, "console", "warning")
     user = login_name()
-    login = Login(f"{user}@{socket.gethostname()}", loaded.settings, environ)
+    lookup = Lookup(loaded.settings, environ)
+    login = Login(f"{user}@{socket.gethostname()}", loaded, lookup)
     actor = Actor(kind=ActorKind.TERMINAL, id=login.login, name=user, acts_as=login.user)
     request = Request(
         actor=actor,
         place=Place(id=TERMINAL),
-        access=terminal_access(loaded.settings.grants),
+        access=access_of(user, loaded),
         correlation=new_id(),
         text=shlex.join(words),
         holds=login.holds,
+        look_up=login.look_up,
     )
     structlog.contextvars.bind_contextvars(correlation=request.correlation)
     console = Console(stderr=as_json)
-    async with open_core(loaded) as core, AsyncExitStack() as stack:
+    authority = Granted(loaded)
+    by = Person(kind=actor.kind, id=login.login, name=user)
+    async with (
+        open_core(loaded, authority, by=by) as core,
+        lookup.open(core.records.record),
+        AsyncExitStack() as stack,
+    ):
+        authority.connect(lookup.roles_by_id)
         admission = await core.dispatcher.admit(request)
         if not isinstance(admission, Admission):
             reply = admission
             assert reply is not None
             code = EXIT_CODES[Status.UNKNOWN]
         else:
+            admission = with_secrets(admission, core.services.runbooks, environ, loaded.scrub)
             alone = admission.command.group in _MOVING and await _connect(core, stack)
             with terminal.live(console) as progress:
                 reply = await core.dispatcher.carry_out(admission, progress)
@@ -128,6 +130,8 @@ async def _connect(core: Core, stack: AsyncExitStack) -> bool:
         core.engine.connect(sender)
         return False
     stack.enter_context(only_process(core.loaded.settings.database_url()))
+    for event in config_loaded(core.loaded, this_process(), datetime.now(UTC)):
+        await core.records.record(event)
     crew = Crew(core.engine, core.records, core.records.engine, version=__version__)
     await crew.start()
     stack.push_async_callback(crew.stop, DRAIN)

@@ -5,9 +5,11 @@ This reads the document, not the model, so that a fault in one part does not hid
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from runbooks.access import DIRECT
+from runbooks.access.grants import Permission
 from runbooks.errors import Fault
 from runbooks.nearest import did_you_mean
 from runbooks.spec.runbook import Runbook
@@ -30,24 +32,69 @@ def inconsistencies(
     if DIRECT in _keys(document, ("slack", "channels")):
         message = f"`{DIRECT}` means direct messages; call the channel something else"
         yield document.fault(("slack", "channels", DIRECT), message, at_key=True)
-    roles = _keys(document, ("roles",))
-    environments = _environments(document)
+    kept: KeyPath = ("audit", "anchors", "channel")
     channels = _keys(document, ("slack", "channels"))
-    for index in range(_length(document, ("grants",))):
-        grant: KeyPath = ("grants", index)
-        role = document.get((*grant, "role"))
-        if _is_said(document, (*grant, "role")) and role not in roles:
-            hint = did_you_mean(role, roles) or "name it under `roles:`"
-            yield document.fault((*grant, "role"), f"there is no role `{role}`", hint)
+    if _is_said(document, kept) and document.get(kept) not in channels:
+        hint = did_you_mean(document.get(kept), channels) or "name it under `slack: channels:`"
+        yield document.fault(kept, f"there is no channel `{document.get(kept)}`", hint)
+    named = _Named(document=document, commands=commands, runbooks=runbooks)
+    for key in ("grants", "terminal"):
+        for index in range(_length(document, (key,))):
+            yield from named.faults((key, index))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Named:
+    """What grants may name."""
+
+    document: Document
+    commands: Collection[str]
+    runbooks: Collection[str] | None
+
+    def faults(self, grant: KeyPath) -> Iterable[Fault]:
+        """Every fault of one grant."""
+        document = self.document
+        roles = _keys(document, ("roles",))
+        channels = _keys(document, ("slack", "channels"))
+        yield from self._role((*grant, "role"), roles)
         if not document.get((*grant, "commands")) and not document.get((*grant, "runbooks")):
-            yield document.fault(grant, "this grant allows nothing", "give it `commands:` or `runbooks:`")
-        yield from _unknown(document, (*grant, "commands"), "command", commands)
-        if runbooks is not None:
-            yield from _unknown(document, (*grant, "runbooks"), "runbook", runbooks)
-        yield from _unknown(document, (*grant, "environments"), "target in the environment", environments)
+            does = "denies" if document.get((*grant, "deny")) is True else "allows"
+            yield document.fault(grant, f"this grant {does} nothing", "give it `commands:` or `runbooks:`")
+        for name in Permission.filled:
+            if name in _keys(document, grant):
+                message = f"`{name}` is where the grant is written"
+                yield document.fault((*grant, name), message, "remove this line", at_key=True)
+        yield from _unknown(document, (*grant, "commands"), "command", self.commands)
+        if self.runbooks is not None:
+            yield from _unknown(document, (*grant, "runbooks"), "runbook", self.runbooks)
+        places = _environments(document)
+        yield from _unknown(document, (*grant, "environments"), "target in the environment", places)
+        yield from _unknown(document, (*grant, "targets"), "target", _keys(document, ("targets",)))
         yield from _unknown(
             document, (*grant, "channels"), "channel", {*channels, DIRECT}, also=_CHANNEL_ID.fullmatch
         )
+        yield from self._approval(grant, roles)
+
+    def _role(self, at: KeyPath, roles: Collection[str]) -> Iterable[Fault]:
+        role = self.document.get(at)
+        if _is_said(self.document, at) and role not in roles:
+            hint = did_you_mean(role, roles) or "name it under `roles:`"
+            yield self.document.fault(at, f"there is no role `{role}`", hint)
+
+    def _approval(self, grant: KeyPath, roles: Collection[str]) -> Iterable[Fault]:
+        document, at = self.document, (*grant, "approval")
+        if document.get(at) is None:
+            return
+        if document.get((*grant, "deny")) is True:
+            message = "what is denied nobody can approve"
+            yield document.fault(at, message, "remove `approval:` or `deny:`", at_key=True)
+        elif not document.get((*grant, "runbooks")):
+            message = "an approval is of runs: a command does not wait for one"
+            yield document.fault(at, message, "give the grant `runbooks:`", at_key=True)
+        for index in range(_length(document, (*at, "by"))):
+            holder = document.get((*at, "by", index))
+            if isinstance(holder, str) and ROLE.fullmatch(holder):
+                yield from self._role((*at, "by", index), roles)
 
 
 def unknown_names(document: Document, runbook: Runbook) -> Iterable[Fault]:

@@ -5,13 +5,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.anchors import make_proof
 from bot.settings import Loaded
 from commands import COMMANDS
 from commands.command import Services
 from commands.dispatch import Dispatcher
+from runbooks.engine.authority import Authority
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
 from runbooks.engine.sealing import Sealer
+from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.steps.reach import utc_now
 
@@ -28,10 +31,14 @@ class Core:
 
 
 @asynccontextmanager
-async def open_core(loaded: Loaded, *, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Core]:
-    """Opens the database and puts the commands together. `now`: the time of runs. Raises RecordsError."""
+async def open_core(
+    loaded: Loaded, authority: Authority, *, by: Person, now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Core]:
+    """Opens the database and puts the commands together. `authority`: who says at each step whether a run
+    still may; `by`: who has the database migrated, if it is behind; `now`: the time of runs. Raises
+    RecordsError."""
     settings = loaded.settings
-    records = await Records.open(settings.database_url(), loaded.scrub)
+    records = await Records.open(settings.database_url(), loaded.scrub, by)
     try:
         limits = Limits(total=settings.checks.concurrency, per_target=settings.checks.per_target)
         checks = CheckRunner(settings.targets, records, loaded.scrub, limits, now=now)
@@ -42,8 +49,12 @@ async def open_core(loaded: Loaded, *, now: Callable[[], datetime] = utc_now) ->
             channels=settings.slack.channels,
             checks=checks,
             scrub=loaded.scrub,
-            sealer=Sealer(loaded.secret_key.get_secret_value()),
+            sealer=Sealer(
+                loaded.secret_key.get_secret_value(),
+                [key.get_secret_value() for key in loaded.old_secret_keys],
+            ),
             now=now,
+            authority=authority,
         )
         services = Services(
             targets=settings.targets,
@@ -52,6 +63,7 @@ async def open_core(loaded: Loaded, *, now: Callable[[], datetime] = utc_now) ->
             commands=COMMANDS,
             runs=engine,
             records=records,
+            proof=make_proof(loaded, records, now),
             unfit=loaded.unfit,
             channels=settings.slack.channels,
             now=now,

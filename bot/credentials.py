@@ -1,6 +1,7 @@
 """Slack's tokens: from the environment or from files that it names, never from maint.yaml."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,8 +9,10 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from runbooks.engine.sealing import VARIABLE
+from runbooks.engine.sealing import OLD_VARIABLE, SHORTEST_KEY, VARIABLE
 from runbooks.errors import ConfigError, Fault
+from runbooks.proof.signing import VARIABLE as AUDIT_VARIABLE
+from runbooks.proof.signing import SigningKey, make_key
 from runbooks.scrub import SHORTEST
 from runbooks.spec.references import BrokenReference, read_secret
 
@@ -95,6 +98,51 @@ def secret_key(environ: Mapping[str, str]) -> SecretStr:
         return SecretStr(_given(VARIABLE, environ))
     except BrokenReference as error:
         raise ConfigError([Fault(VARIABLE, 0, 0, error.message, error.hint)]) from error
+
+
+def old_secret_keys(environ: Mapping[str, str]) -> tuple[SecretStr, ...]:
+    """The keys from before, one a line, that still open what they encrypted. Raises ConfigError. Blocks."""
+    try:
+        keys = [line.strip() for line in _given(OLD_VARIABLE, environ).splitlines()]
+        if any(0 < len(key) < SHORTEST_KEY for key in keys):
+            raise BrokenReference(
+                f"holds a key of fewer than {SHORTEST_KEY} characters", "older keys stand in it one a line"
+            )
+        if any(keys) and not _given(VARIABLE, environ):
+            raise BrokenReference(
+                f"is set, and {VARIABLE} is not",
+                f"what is new is encrypted with {VARIABLE}; the older keys only open",
+            )
+    except BrokenReference as error:
+        raise ConfigError([Fault(OLD_VARIABLE, 0, 0, error.message, error.hint)]) from error
+    return tuple(SecretStr(key) for key in keys if key)
+
+
+def audit_key(environ: Mapping[str, str]) -> tuple[SigningKey | None, SecretStr]:
+    """What signs the audit log's checkpoints, if there is one, and its text, never to be shown. Raises
+    ConfigError. Blocks."""
+    try:
+        text = _given(AUDIT_VARIABLE, environ)
+        return (SigningKey(text) if text else None), SecretStr(text)
+    except BrokenReference as error:
+        raise ConfigError([Fault(AUDIT_VARIABLE, 0, 0, error.message, error.hint)]) from error
+    except ValueError as error:
+        raise ConfigError([Fault(AUDIT_VARIABLE, 0, 0, str(error))]) from None
+
+
+def audit_key_file(path: Path) -> str:
+    """The public key of the private one in that file, which is made if there is none. Raises ConfigError."""
+    text = make_key()
+    try:
+        with suppress(FileExistsError):
+            path.touch(mode=0o600, exist_ok=False)
+            path.write_text(f"{text}\n", encoding="ascii")
+        return SigningKey(path.read_text(encoding="ascii")).public
+    except OSError as error:
+        raise ConfigError([Fault(str(path), 0, 0, f"cannot be written or read: {error.strerror}")]) from error
+    except ValueError:
+        fault = Fault(str(path), 0, 0, "holds no key of the audit log", "name a file that is not there yet")
+        raise ConfigError([fault]) from None
 
 
 def _value(name: str, environ: Mapping[str, str]) -> str:

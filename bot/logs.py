@@ -1,8 +1,11 @@
 """Logs: one event, one line, with the correlation id, and no secret in it."""
 
+import json
 import logging
 import re
 import sys
+import threading
+from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
@@ -23,12 +26,46 @@ def _clean(value: object, scrub: Scrubber, lines: bool) -> object:
         text = scrub(value)
         return "\n".join(map(_one_line, text.split("\n"))) if lines else _one_line(text)
     if isinstance(value, dict):
-        return {key: _clean(item, scrub, lines) for key, item in value.items()}
+        return {
+            _clean(str(key), scrub, lines=False): _clean(item, scrub, lines) for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_clean(item, scrub, lines) for item in value]
     if value is None or isinstance(value, (bool, int, float)):
         return value
     return _clean(str(value), scrub, lines)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Says which event could not be written, and not, as Python would, what was in it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[0]
+        lost = {"event": "log.failed", "logger": record.name, "error": error.__name__ if error else ""}
+        try:
+            self.stream.write(json.dumps(lost | {"where": f"{record.filename}:{record.lineno}"}) + "\n")
+        except (OSError, ValueError):  # nobody reads it any more
+            return
+
+
+def _log_what_nobody_caught() -> None:
+    """Python would write traces of these to stderr as they are, past what keeps secrets out of logs."""
+    log = structlog.get_logger()
+
+    def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        log.critical("maint.crashed", exc_info=(kind, error, trace))
+
+    def in_thread(caught: threading.ExceptHookArgs) -> None:
+        if caught.exc_value is not None and not isinstance(caught.exc_value, SystemExit):
+            trace = (caught.exc_type, caught.exc_value, caught.exc_traceback)
+            log.error("thread.crashed", thread=getattr(caught.thread, "name", ""), exc_info=trace)
+
+    def unraisable(caught: Any) -> None:
+        trace = (caught.exc_type, caught.exc_value, caught.exc_traceback)
+        log.error("cleanup.crashed", what=caught.err_msg or "", exc_info=trace)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = uncaught, in_thread, unraisable
+    logging.captureWarnings(True)
 
 
 def set_up_logs(scrub: Scrubber, form: str, level: str, stream: TextIO = sys.stderr) -> None:
@@ -56,7 +93,7 @@ def set_up_logs(scrub: Scrubber, form: str, level: str, stream: TextIO = sys.std
         if console
         else structlog.processors.JSONRenderer(ensure_ascii=True)
     )
-    handler = logging.StreamHandler(stream)
+    handler = _Handler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -75,6 +112,7 @@ def set_up_logs(scrub: Scrubber, form: str, level: str, stream: TextIO = sys.std
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+    _log_what_nobody_caught()
 
 
 def _nothing(_: WrappedLogger, __: str, event: EventDict) -> Any:

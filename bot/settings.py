@@ -4,15 +4,26 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
+from bot.audit_settings import Audit
 from bot.consistency import inconsistencies, unknown_names
-from bot.credentials import SlackCredentials, secret_key, slack_credentials, slack_secrets
+from bot.credentials import (
+    SlackCredentials,
+    audit_key,
+    old_secret_keys,
+    secret_key,
+    slack_credentials,
+    slack_secrets,
+)
+from bot.satisfiable import stuck_gates, stuck_grants
 from commands import GRANTABLE
-from runbooks.access import Grant, Role
+from runbooks.access import Grant, Role, TerminalGrant
+from runbooks.access.grants import Permission
 from runbooks.errors import ConfigError, Fault
+from runbooks.proof.signing import SigningKey
 from runbooks.scrub import Scrubber
 from runbooks.spec.library import SHIPPED, load_library
 from runbooks.spec.model import Name, Spec
@@ -118,8 +129,10 @@ class Settings(Spec):
     log: Log = Log()
     checks: Checks = Checks()
     limits: UserLimits = UserLimits()
+    audit: Audit = Audit()
     roles: dict[Name, Role] = Field(default_factory=dict)
     grants: tuple[Grant, ...] = Field(default=(), strict=False)
+    terminal: tuple[TerminalGrant, ...] | None = Field(default=None, strict=False)
     logins: dict[Annotated[str, AfterValidator(_login)], Annotated[str, AfterValidator(_user_id)]] = Field(
         default_factory=dict
     )
@@ -143,16 +156,22 @@ class Settings(Spec):
 class Loaded:
     """What the files and the environment say, and a scrubber that knows every secret in them.
 
-    `unfit`: shipped runbooks that cannot be run with these settings, and what they lack.
+    `path` is that of maint.yaml, `digest` the sha256 of its bytes. `unfit`: shipped runbooks that cannot be
+    run with these settings, and what they lack.
     """
 
     settings: Settings
     runbooks: Mapping[str, Runbook]
     scrub: Scrubber
+    path: str
+    digest: str
     unfit: Mapping[str, str] = field(default_factory=dict)
     secret_key: SecretStr = field(
         default_factory=lambda: SecretStr("")
     )  # encrypts the secret parameters of runs that wait
+    old_secret_keys: tuple[SecretStr, ...] = ()  # open what they encrypted before
+    owner: int = -1  # the uid of maint.yaml's owner; -1 is nobody
+    audit_key: SigningKey | None = None  # signs the checkpoints of the audit log
 
 
 def load_settings(
@@ -164,8 +183,9 @@ def load_settings(
     library: Path = SHIPPED,
 ) -> Loaded:
     """Reads maint.yaml and every runbook; raises ConfigError with all their faults. Blocks."""
+    owner = -1
     try:
-        path.stat()
+        owner = path.stat().st_uid
     except FileNotFoundError:
         message = f"there is no {path.name} here"
         raise ConfigError([Fault(str(path), 0, 0, message, "`maint init` writes one")]) from None
@@ -183,9 +203,10 @@ def load_settings(
     except ConfigError as error:
         faults += error.faults
     faults += inconsistencies(document, commands, runbooks)
+    faults += stuck_grants(document)
     unfit: dict[str, str] = {}
     for runbook in (runbooks or {}).values():
-        missing = list(unknown_names(document, runbook))
+        missing = [*unknown_names(document, runbook), *stuck_gates(document, runbook)]
         if not Path(runbook.path).is_relative_to(library):
             faults += missing
         elif missing:
@@ -202,24 +223,47 @@ def load_settings(
         raise ConfigError(faults)
     assert settings is not None  # or there would be faults
     assert runbooks is not None
+    at_terminal = settings.terminal
     database = _absolute(override or settings.database_url(), path)
     settings = settings.model_copy(
         update={
             "database": SecretStr(database),
             "runbooks": str(own) if own else None,
+            "grants": _placed(document, "grants", settings.grants),
+            "terminal": at_terminal if at_terminal is None else _placed(document, "terminal", at_terminal),
+            "audit": _audit_beside(path, settings.audit),
             "targets": {
                 name: target.rooted(path.parent.absolute()) for name, target in settings.targets.items()
             },
         }
     )
     secrets = [*document.secrets, *slack_secrets(environ), *_secrets(settings)]
-    key = secret_key(environ)
+    key, old_keys = secret_key(environ), old_secret_keys(environ)
+    signing, signing_text = audit_key(environ)
+    never_shown = [each.get_secret_value() for each in (key, *old_keys, signing_text)]
     return Loaded(
         settings=settings,
         runbooks=runbooks,
-        scrub=Scrubber([*secrets, key.get_secret_value()]),
+        scrub=Scrubber([*secrets, *never_shown]),
+        path=document.path,
+        digest=document.digest,
         unfit=unfit,
         secret_key=key,
+        audit_key=signing,
+        old_secret_keys=old_keys,
+        owner=owner,
+    )
+
+
+PermissionT = TypeVar("PermissionT", bound=Permission)
+
+
+def _placed(document: Document, key: str, grants: tuple[PermissionT, ...]) -> tuple[PermissionT, ...]:
+    """The grants with where each is written: `maint.yaml:12`."""
+    name = Path(document.path).name
+    return tuple(
+        grant.model_copy(update={"written_at": f"{name}:{document.mark((key, index)).line}"})
+        for index, grant in enumerate(grants)
     )
 
 
@@ -234,6 +278,13 @@ def _beside(path: Path, name: str) -> Path:
     except RuntimeError:  # ~somebody who does not exist
         named = Path(name)
     return path.parent.absolute() / named
+
+
+def _audit_beside(path: Path, audit: Audit) -> Audit:
+    if audit.anchors.file is None:
+        return audit
+    anchors = audit.anchors.model_copy(update={"file": str(_beside(path, audit.anchors.file))})
+    return audit.model_copy(update={"anchors": anchors})
 
 
 def _target_types(document: Document) -> dict[str, type[TargetBase] | None]:

@@ -30,6 +30,9 @@ roles:
   #   members: [U0123ABCD, '@sre']
 grants:
   - {{role: admin, commands: ['*'], runbooks: ['*'], channels: ['*', direct]}}
+  ## Somebody else's yes before it begins; and a no that wins over every grant:
+  # - {{role: admin, runbooks: [scale-service], approval: {{by: [U0123ABCD, U0456EFGH]}}}}
+  # - {{role: admin, runbooks: [restart-service], environments: [production], deny: true}}
 """
 _NOBODY = """\
 ## Who may do what. NOBODY CAN DO ANYTHING IN SLACK until a role has members and a grant: take the

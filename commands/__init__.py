@@ -1,5 +1,6 @@
 """The words people type, one file each; no Slack, no SQL. One line here registers a command."""
 
+from commands.access import AccessCommand
 from commands.answer import Answer
 from commands.approve import Approve
 from commands.audit import AUDIT
@@ -39,6 +40,7 @@ _ALL: tuple[Command, ...] = (
     Resume(),
     Unlock(),
     WhoAmI(),
+    AccessCommand(),
     Help(),
 )
 

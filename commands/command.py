@@ -10,6 +10,8 @@ from commands.reply import Reply
 from commands.runs_facade import Runs
 from runbooks.access import Access, Place
 from runbooks.engine.checks import CheckRunner
+from runbooks.errors import Refused
+from runbooks.proof.proof import Proof
 from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.spec.runbook import Runbook
@@ -43,6 +45,28 @@ class Actor:
 Holds = Callable[[Iterable[str]], Awaitable[frozenset[str]]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What somebody else may do at this moment, as far as it could be looked up.
+
+    `unknown`: memberships that could not be; `refusal`: why Maint answers them nothing at all.
+    """
+
+    name: str
+    access: Access
+    unknown: tuple[str, ...] = ()
+    refusal: str = ""
+
+
+#: Looks somebody up: by Slack id, at the terminal also by login name. Raises UsageError for other words.
+LookUp = Callable[[str], Awaitable[Looked]]
+
+
+async def knows_nobody(name: str) -> Looked:
+    """For requests whose person is nobody to us."""
+    raise Refused(f"Nobody can be looked up here, so neither can {name}.")
+
+
 async def holds_nothing(_: Iterable[str]) -> frozenset[str]:
     """For requests whose person is nobody to us."""
     return frozenset()
@@ -57,8 +81,10 @@ class Request:
     access: Access
     correlation: str
     text: str
+    filled: bool = False  # its words are from a form, or were asked for: they alone may hold secrets
     permalink: str = ""  # the message whose button was pressed
     holds: Holds = field(default=holds_nothing, repr=False, compare=False)
+    look_up: LookUp = field(default=knows_nobody, repr=False, compare=False)
 
     @property
     def program(self) -> str:
@@ -89,6 +115,7 @@ class Services:
     commands: Mapping[str, "Command"]
     runs: Runs
     records: Records = field(repr=False)
+    proof: Proof = field(repr=False)
     channels: Mapping[str, str] = field(default_factory=dict)
     unfit: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now
@@ -141,6 +168,10 @@ class Command(Protocol):
 
 def may_use(access: Access, command: Command) -> bool:
     """Whether the command is open to the person, here; what it is used on may still be refused."""
+    if command.group is Group.ABOUT and command.everyone:
+        return True  # who may do nothing else can see that, and why
+    if access.denial(command.word):
+        return False
     if command.everyone or access.may_use(command.word):
         return True
     return command.by_runbook and access.may_run_any

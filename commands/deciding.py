@@ -4,13 +4,15 @@ import re
 
 from commands.command import Request, Services
 from commands.reply import Paragraph, Reply
-from commands.rights import check_known, environments, find_run, holds, is_own, may_run, short
+from commands.rights import check_known, check_word, find_run, holds, is_own, may_run, short
 from commands.words import quoted
-from runbooks.access import BREAK_GLASS
+from runbooks.access import BREAK_GLASS, Touch, touched
+from runbooks.access.grants import AT_TERMINAL
 from runbooks.engine.decided import Decided, Verdict
-from runbooks.engine.decisions import ASSIGN, permitted
+from runbooks.engine.decisions import ASSIGN, REJECT, REVIEWED, permitted
 from runbooks.errors import Refused, UsageError
 from runbooks.nearest import nearest
+from runbooks.records.asks import APPROVE
 from runbooks.records.person import Person
 from runbooks.records.runs import AskKind, AskRow, RunView
 from runbooks.status import Status
@@ -19,6 +21,8 @@ _MENTION = re.compile(r"(?:<@)?(?P<id>[UW][A-Z0-9]+)(?:\|(?P<name>[^>]*))?>?")
 
 #: Outcomes of a decision that did what the person wanted, or found it done.
 _TAKEN = frozenset({Verdict.COUNTED, Verdict.CLOSED, Verdict.DUPLICATE})
+#: What is typed for a choice, and so can be denied; for any other it is `answer`.
+_WORDS = {APPROVE: "approve", REJECT: "reject", REVIEWED: "review"}
 _TITLES = {
     Verdict.COUNTED: "Noted",
     Verdict.CLOSED: "Decided",
@@ -66,8 +70,7 @@ def choose(request: Request, view: RunView, choice: str, step: str = "") -> AskR
 
 def _typed(run: str, ask: AskRow, choice: str) -> str:
     """What is typed to give that answer."""
-    word = {"approve": "approve", "reject": "reject"}.get(choice)
-    name = f"{run}/{ask.path}"
+    word, name = _WORDS.get(choice), f"{run}/{ask.path}"
     return f"{word} {name}" if word else f"answer {name} {choice}"
 
 
@@ -102,6 +105,7 @@ async def decide(
     Where the runbook names approvers, the engine tells and records who may not; else it needs a grant for
     the runbook.
     """
+    check_word(request, _WORDS.get(choice, "answer"))
     if ask.kind in (AskKind.GATE, AskKind.REVIEW):
         check_known(request)
     held = await holds(request, ask)
@@ -111,7 +115,7 @@ async def decide(
             f"{request.program} whoami shows yours."
         )
     if break_glass:
-        await _check_glass(request, environments(view.run.plan, services.targets))
+        await _check_glass(request, touched(view.run.plan, services.targets))
     to = None
     if choice == ASSIGN:
         to, words = _handed_to(words), ""
@@ -138,9 +142,10 @@ async def _may_answer(request: Request, services: Services, view: RunView, ask: 
     return gate is not None and bool(await holds(request, gate))
 
 
-async def _check_glass(request: Request, needed: frozenset[str]) -> None:
+async def _check_glass(request: Request, needed: frozenset[Touch]) -> None:
     roles = request.access.roles_granted(BREAK_GLASS, needed)
-    if not roles or not await request.holds(roles):
+    # Who is at the terminal nobody has to be asked.
+    if not roles or (AT_TERMINAL not in roles and not await request.holds(roles)):
         raise Refused(
             "You may not break the glass here. It needs a grant that names it: `commands: [break-glass]`; "
             "`*` does not count, and its environments must be those of all targets of the run."

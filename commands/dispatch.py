@@ -8,8 +8,9 @@ from typing import Protocol
 
 import structlog
 
-from commands.command import Command, Progress, Request, Services, may_use
+from commands.command import Command, Progress, Request, Services
 from commands.given import FormNeeded, secrets_in
+from commands.refusals import refusal
 from commands.reply import Note, Paragraph, Reply
 from commands.words import LONGEST, quoted, split_words
 from runbooks.errors import MaintError, RecordsError, Refused, UsageError
@@ -55,6 +56,10 @@ def crashed(correlation: str) -> Reply:
 def _open(command: Command) -> bool:
     """Whether its word is granted for no target: it asks for another right, or for none."""
     return command.everyone or command.by_runbook
+
+
+def _may_touch(request: Request, command: Command, target: TargetBase) -> bool:
+    return request.access.may_touch(command.word, target.environment, target.name)
 
 
 class Dispatcher:
@@ -141,10 +146,10 @@ class Dispatcher:
         words = split_words(request.text) or ("help",)
         command = commands.get(words[0].casefold())
         if command is None:
-            meant = nearest(words[0], commands)
+            meant = nearest(words[0], [word for word, each in commands.items() if not refusal(request, each)])
             hint = f"Did you mean {request.program} {meant}? " if meant else ""
             raise UsageError(
-                f"There is no command {quoted(words[0])}. {hint}{request.program} help lists them all."
+                f"There is no command {quoted(words[0])}. {hint}{request.program} help lists yours."
             )
         self._allow(request, command)
         admission = Admission(request, command, words[1:])
@@ -152,7 +157,7 @@ class Dispatcher:
         named += [target.name for target in targets]
         admission = replace(admission, targets=tuple(named))
         for target in targets:
-            if not _open(command) and not request.access.may_touch(command.word, target.environment):
+            if not _open(command) and not _may_touch(request, command, target):
                 raise Refused(
                     f"{request.actor.name} may not use {command.word} on {target.environment} "
                     f"({target.name}) here."
@@ -168,28 +173,14 @@ class Dispatcher:
             seen = {
                 name: target
                 for name, target in self._services.targets.items()
-                if _open(command) or request.access.may_touch(command.word, target.environment)
+                if _open(command) or _may_touch(request, command, target)
             }
             command.named_targets(words, replace(self._services, targets=seen))
             raise
 
     def _allow(self, request: Request, command: Command) -> None:
-        if may_use(request.access, command):
-            return
-        if command.by_runbook:
-            raise Refused(
-                f"You ({request.actor.id}) have no grant for any runbook here. {request.program} whoami "
-                "shows what you may do, and from where; who looks after maint.yaml can grant it."
-            )
-        if request.access.may_use_elsewhere(command.word):
-            raise Refused(
-                f"You may use {command.word}, but not from this channel. "
-                f"{request.program} whoami shows from which."
-            )
-        raise Refused(
-            f"You ({request.actor.id}) have no grant for {command.word}. "
-            f"{request.program} whoami shows what you may do; who looks after maint.yaml can grant it."
-        )
+        if why := refusal(request, command):
+            raise Refused(why)
 
     async def carry_out(self, admission: Admission, progress: Progress) -> Reply:
         """Does what was admitted, records how it ended, and returns what to say. Raises nothing but

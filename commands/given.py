@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping
 
+from commands.command import ActorKind, Request
 from commands.reply import RunForm
 from commands.words import quoted
 from runbooks.errors import UsageError
@@ -54,14 +55,34 @@ class FormNeeded(UsageError):
         super().__init__("\n".join(lines))
 
 
+def check_typed(request: Request, word: str, runbook: Runbook, given: Mapping[str, str]) -> None:
+    """Raises FormNeeded when a secret stands in what was typed: others may have read it there."""
+    typed = [name for name in sorted(secret_names(runbook.params)) if given.get(name)]
+    if request.filled or not typed:
+        return
+    if request.actor.kind is ActorKind.SLACK:
+        instead = "leave it out, and a form asks for it"
+    else:
+        instead = "leave it out to be asked, or give {0}=file:PATH or {0}='${{VARIABLE}}'"
+    faults = {
+        name: f"is a secret, which is not taken from a command: {instead.format(name)}. What was typed has "
+        "been seen by others: use another one."
+        for name in typed
+    }
+    raise FormNeeded(request.program, word, runbook, given, faults)
+
+
 def _completed(
     runbook: Runbook, given: Mapping[str, str], faults: Mapping[str, str], secret: frozenset[str]
 ) -> str:
-    """The command with what is right in it, and a placeholder for what is missing or wrong."""
+    """The command with what is right in it, and a placeholder for what is missing or wrong; secrets are
+    asked for."""
     words = [runbook.name]
     for name, param in runbook.params.items():
         wrong = name in faults
-        if name in given and not wrong and name not in secret:
+        if name in secret:
+            continue
+        if name in given and not wrong:
             words.append(_assigned(name, given[name]))
         elif wrong or name in given or is_needed(param):
             words.append(f"{name}={name.upper()}")

@@ -55,7 +55,7 @@ class Health(Command):
         seen = {
             target.name: target
             for target in named or services.targets.values()
-            if request.access.may_touch(self.word, target.environment)
+            if request.access.may_touch(self.word, target.environment, target.name)
         }
         if not seen and services.targets:
             raise Refused("There is no target that you may check from here.")

@@ -1,15 +1,16 @@
 """`/maint help [command]`: what can be typed here."""
 
-from commands.command import Command, Group, Progress, Request, Services, may_use
+from commands.command import Command, Group, Progress, Request, Services
+from commands.refusals import refusal
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.words import quoted
-from runbooks.errors import UsageError
+from runbooks.errors import Refused, UsageError
 from runbooks.nearest import nearest
 from runbooks.targets import TargetBase
 
 
 class Help(Command):
-    """Lists the commands that the asker may use, or explains one."""
+    """Lists the commands that the asker may use, or explains one of them."""
 
     word = "help"
     summary = "What can be typed here"
@@ -21,20 +22,16 @@ class Help(Command):
     group = Group.ABOUT
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
-        """None. Refuses the name of a command that there is not, with the nearest one."""
-        if words and words[0].casefold() not in services.commands:
-            meant = nearest(words[0], services.commands)
-            hint = f"Did you mean {meant}?" if meant else f"There are: {', '.join(services.commands)}."
-            raise UsageError(f"There is no command {quoted(words[0])}. {hint}")
+        """None: which words there are depends on who asks."""
         return ()
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress
     ) -> Reply:
         """The list, or the one command."""
+        usable = [command for command in services.commands.values() if not refusal(request, command)]
         if words:
-            return _explain(request, services.commands[words[0].casefold()])
-        usable = [command for command in services.commands.values() if may_use(request.access, command)]
+            return _explain(request, _found(request, services, words[0], usable))
         elements: list[Element] = []
         for group in Group:
             members = [command for command in usable if command.group is group]
@@ -55,6 +52,19 @@ class Help(Command):
         )
 
 
+def _found(request: Request, services: Services, word: str, usable: list[Command]) -> Command:
+    """The command of that word. Raises UsageError with the nearest that is open, Refused when it is not."""
+    found = services.commands.get(word.casefold())
+    if found is None:
+        words = [command.word for command in usable]
+        meant = nearest(word, words)
+        hint = f"Did you mean {meant}?" if meant else f"There are: {', '.join(words)}."
+        raise UsageError(f"There is no command {quoted(word)}. {hint}")
+    if why := refusal(request, found):
+        raise Refused(why)
+    return found
+
+
 def _brief(request: Request, command: Command) -> Paragraph:
     return Paragraph((code(f"{request.program} {_line(command)}"), Span(f"  {command.summary}")))
 
@@ -68,9 +78,9 @@ def _explain(request: Request, command: Command) -> Reply:
     examples = [
         Paragraph((code(f"{program} {typed}"), Span(f"  {effect}"))) for typed, effect in command.examples
     ]
-    grant = "In Slack it needs a grant in maint.yaml."
+    grant = "It needs a grant in maint.yaml."
     if command.by_runbook:
-        grant = "In Slack it needs a grant of the runbook in maint.yaml."
+        grant = "It needs a grant of the runbook in maint.yaml."
     if command.everyone:
         grant = "Everybody in the workspace may type it; what it is used on may still be refused."
     return Reply(

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from commands.command import Command, Group, Progress, Request, Services
-from commands.given import FormNeeded, parse_given, secrets_in
+from commands.given import FormNeeded, check_typed, parse_given, secrets_in
 from commands.reply import Element, Fields, Listing, Note, Paragraph, Reply, Span, code, strong
-from commands.rights import check_plan, find_runbook, short
+from commands.rights import approval_of, check_plan, find_runbook, short
 from commands.times import ago, clock
 from commands.words import counted
 from runbooks.errors import UsageError
@@ -55,7 +56,7 @@ class Plan(Command):
     ) -> Reply:
         """The plan."""
         runbook, given = understood(request, words, services, self.word)
-        plan = await allowed_plan(request, services, runbook, given, self.word)
+        plan, _ = await allowed_plan(request, services, runbook, given, self.word)
         locks = await services.runs.locks()
         return drawn(plan, locks, await services.runs.paused(), services.now())
 
@@ -72,20 +73,27 @@ def understood(
     runbook = find_runbook(request, services, words[0])
     if lacking := services.unfit.get(runbook.name):
         raise UsageError(f"{runbook.name} cannot be run with the settings as they are: {lacking}.")
-    return runbook, parse_given(words[1:])
+    given = parse_given(words[1:])
+    check_typed(request, word, runbook, given)
+    return runbook, given
 
 
 async def allowed_plan(
     request: Request, services: Services, runbook: Runbook, given: Mapping[str, str], word: str
-) -> Planned:
-    """The plan with those values. Raises FormNeeded, and Refused when the person may not run it."""
+) -> tuple[Planned, dict[str, Any] | None]:
+    """The plan with those values, and the approval that it begins with, if a grant asks for one.
+
+    Raises FormNeeded, and Refused when the person may not run it.
+    """
     try:
         await _check_choices(services, runbook, given)
         plan = await services.runs.plan(runbook.name, given)
     except ParamFaults as error:
         raise FormNeeded(request.program, word, runbook, given, error.faults) from error
-    check_plan(request, services, runbook.name, plan.as_json())
-    return plan
+    approval = approval_of(check_plan(request, services, runbook.name, plan.as_json()))
+    if approval is not None:
+        plan = await services.runs.plan(runbook.name, given, approval)
+    return plan, approval
 
 
 async def _check_choices(services: Services, runbook: Runbook, given: Mapping[str, str]) -> None:

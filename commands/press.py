@@ -13,7 +13,7 @@ from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import check_may_stop, decide, nothing_asked, said
 from commands.questions import HAND_OVER, takes_evidence
 from commands.reply import Reply
-from commands.rights import find_run, holds, may_run
+from commands.rights import check_word, find_run, holds, may_run
 from commands.rollback import Rollback
 from commands.runs import RunsCommand
 from commands.words import split_words
@@ -74,6 +74,7 @@ class Press(Command):
         if choice == DETAILS:
             return await RunsCommand().answer(request, (run,), services, progress)
         if choice in (CANCEL, UNDO) and not ask:
+            check_word(request, Cancel.word if choice == CANCEL else Rollback.word)
             if not text:
                 return await self._may_stop(request, services, choice, run)
             command: Command = Cancel() if choice == CANCEL else Rollback()

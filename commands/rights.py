@@ -1,20 +1,18 @@
 """What a person may do with runbooks and runs. Nothing is granted to nobody."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from commands.command import ActorKind, Request, Services
 from commands.words import quoted
+from runbooks.access import NOWHERE, Access, Verdict, touched
+from runbooks.access.grants import as_json
 from runbooks.engine.decisions import permitted
 from runbooks.errors import Refused, UsageError
 from runbooks.nearest import nearest
 from runbooks.records.runs import AskRow, RunRow, RunView
 from runbooks.spec.runbook import Runbook
-from runbooks.steps.step import EVERY
 from runbooks.targets import TargetBase
-
-#: Of a target that maint.yaml does not name any more: only a grant for every environment holds for it.
-NOWHERE = ""
 
 
 def find_runbook(request: Request, services: Services, name: str) -> Runbook:
@@ -30,6 +28,8 @@ def find_runbook(request: Request, services: Services, name: str) -> Runbook:
         raise UsageError(f"There is no runbook {quoted(name)}. {hint}{listed}")
     if found.name in seen:
         return found
+    if denial := request.access.runbook_denial(found.name):
+        raise Refused(f"You may not run {found.name} here: {denial.place} denies it.")
     if request.access.may_run_elsewhere(found.name):
         raise Refused(
             f"You may run {found.name}, but not from this channel. {request.program} whoami shows from which."
@@ -47,35 +47,47 @@ def runnable(request: Request, services: Services) -> dict[str, Runbook]:
     }
 
 
-def environments(plan: Mapping[str, Any], targets: Mapping[str, TargetBase]) -> frozenset[str]:
-    """The environments of everything that a plan touches, its rollback included."""
-    # `targets` has every one that is named anywhere; a step's own may be known only when it comes.
-    named = {*plan.get("targets", ()), *_targets([plan.get("steps"), plan.get("rollback")])} - {EVERY}
-    # To lock a target keeps everybody else from it. A lock may also be a name that is no target.
-    named |= targets.keys() & set(plan.get("locks", ()))
-    return frozenset(targets[name].environment if name in targets else NOWHERE for name in named)
+def judge(access: Access, run: RunRow, targets: Mapping[str, TargetBase]) -> Verdict:
+    """Whether somebody with that access may run what this run does, and by which grant."""
+    return access.may_run(run.runbook, touched(run.plan, targets))
 
 
-def _targets(part: object) -> Iterable[str]:
-    """Every `target` in a plan's JSON, however deep its groups are."""
-    if isinstance(part, Mapping):
-        if target := part.get("target"):
-            yield str(target)
-        yield from _targets(part.get("steps"))
-    elif isinstance(part, (list, tuple)):
-        for item in part:
-            yield from _targets(item)
+def refused_now(access: Access, run: RunRow, targets: Mapping[str, TargetBase]) -> str:
+    """Why the person who asked for a run may not have it go on, at this moment; empty when they may."""
+    verdict = judge(access, run, targets)
+    if not verdict.allowed:
+        return f"{run.requester_name} may not run {run.runbook} any more: {_why(verdict)}"
+    needed, had = verdict.approval, run.plan.get("approval")
+    if needed is None or (had and had["people"] >= needed.people and set(had["by"]) <= set(needed.by)):
+        return ""
+    return f"{run.requester_name} may run {run.runbook} only {needed.words()}: this run did not begin so"
 
 
-def check_plan(request: Request, services: Services, runbook: str, plan: Mapping[str, Any]) -> None:
-    """Raises Refused unless the person may run that plan here."""
-    needed = environments(plan, services.targets)
-    if not request.access.may_run(runbook, needed):
-        where = ", ".join(sorted(needed - {NOWHERE})) or "targets that maint.yaml does not name"
-        raise Refused(
-            f"{request.actor.name} may not run {runbook} on {where} here. "
-            f"{request.program} whoami shows what you may do."
-        )
+def _why(verdict: Verdict) -> str:
+    return "; ".join(verdict.missing) or "no grant for it is left"
+
+
+def check_plan(request: Request, services: Services, runbook: str, plan: Mapping[str, Any]) -> Verdict:
+    """What allows the person to run that plan here. Raises Refused when nothing does."""
+    touches = touched(plan, services.targets)
+    verdict = request.access.may_run(runbook, touches)
+    if verdict.allowed:
+        return verdict
+    named = sorted({touch.environment for touch in touches} - {NOWHERE})
+    where = ", ".join(named) or "targets that maint.yaml does not name"
+    why = f" {_why(verdict)}." if verdict.missing else ""
+    raise Refused(
+        f"{request.actor.name} may not run {runbook} on {where} here.{why} "
+        f"{request.program} access explain run {runbook} says more; {request.program} whoami shows what you "
+        "may do."
+    )
+
+
+def approval_of(verdict: Verdict) -> dict[str, Any] | None:
+    """What a run that is allowed so begins with, as its plan keeps it; None when that is nobody's yes."""
+    if verdict.approval is None or verdict.grant is None:
+        return None
+    return {**as_json(verdict.approval), "grant": verdict.grant.place}
 
 
 def check_everywhere(request: Request, word: str) -> None:
@@ -87,9 +99,15 @@ def check_everywhere(request: Request, word: str) -> None:
         )
 
 
+def check_word(request: Request, word: str) -> None:
+    """Raises Refused when a grant denies that word to the person here, whatever it is used on."""
+    if denial := request.access.denial(word):
+        raise Refused(f"{request.actor.name} may not use {word} here: {denial.place} denies it.")
+
+
 def may_run(request: Request, services: Services, run: RunRow) -> bool:
     """Whether the person may start such a run, and so decide what is asked of it."""
-    return request.access.may_run(run.runbook, environments(run.plan, services.targets))
+    return judge(request.access, run, services.targets).allowed
 
 
 def is_own(request: Request, run: RunRow) -> bool:

@@ -44,7 +44,7 @@ class Run(Command):
     ) -> Reply:
         """Starts it, once however often the request is carried out."""
         runbook, given = understood(request, words, services, self.word)
-        await allowed_plan(request, services, runbook, given, self.word)
+        _, approval = await allowed_plan(request, services, runbook, given, self.word)
         channel, name = card_channel(request, services, runbook)
         run = await services.runs.start(
             runbook.name,
@@ -53,6 +53,7 @@ class Run(Command):
             channel=channel,
             channel_name=name,
             key=f"request:{request.correlation}",
+            approval=approval,
         )
         return started(request, run, await services.runs.view(run.id), services.now())
 

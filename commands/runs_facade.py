@@ -12,7 +12,11 @@ from runbooks.spec.plan import Plan
 class Runs(Protocol):
     """Starts runs, shows them, and takes decisions about them. Everything that it does it records."""
 
-    async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan: ...
+    async def plan(
+        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None = None
+    ) -> Plan:
+        """`approval`: what a grant asks for beside, of `with_approval`."""
+
     async def start(
         self,
         runbook: str,
@@ -22,6 +26,7 @@ class Runs(Protocol):
         channel: str = "",
         channel_name: str = "",
         key: str | None = None,
+        approval: Mapping[str, Any] | None = None,
     ) -> RunRow: ...
     async def view(self, run: str) -> RunView | None: ...
     async def find(self, text: str) -> RunRow: ...

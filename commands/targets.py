@@ -31,7 +31,11 @@ class Targets(Command):
             raise UsageError("maint.yaml names no target yet. Its comments show how.")
         chosen = self.named_targets(words, services) or tuple(services.targets.values())
         seen = sorted(
-            (target for target in chosen if request.access.may_touch(self.word, target.environment)),
+            (
+                target
+                for target in chosen
+                if request.access.may_touch(self.word, target.environment, target.name)
+            ),
             key=lambda target: (target.environment, target.name),
         )
         elements: list[Element] = [Paragraph(_describe(target)) for target in seen]

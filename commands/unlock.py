@@ -3,8 +3,8 @@
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import reason_in, said
 from commands.reply import Reply
-from commands.rights import NOWHERE
 from commands.words import quoted
+from runbooks.access import NOWHERE
 from runbooks.errors import Refused, UsageError
 from runbooks.nearest import nearest
 from runbooks.targets import TargetBase
@@ -53,4 +53,5 @@ class Unlock(Command):
 
 def _may(request: Request, services: Services, name: str) -> bool:
     target = services.targets.get(name)
-    return request.access.may_touch(Unlock.word, target.environment if target else NOWHERE)
+    environment = target.environment if target else NOWHERE
+    return request.access.may_touch(Unlock.word, environment, name if target else "")

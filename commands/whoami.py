@@ -2,7 +2,7 @@
 
 from commands.command import Actor, ActorKind, Command, Group, Progress, Request, Services
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
-from runbooks.access import Grant
+from runbooks.access.grants import AT_TERMINAL, Grant
 from runbooks.errors import UsageError
 from runbooks.targets import TargetBase
 
@@ -30,15 +30,15 @@ class WhoAmI(Command):
     ) -> Reply:
         """Name, id, roles, grants."""
         actor, access = request.actor, request.access
-        roles = ", ".join(sorted(access.roles)) or "none"
+        roles = ", ".join(sorted(access.roles - {AT_TERMINAL})) or "none"
         elements: list[Element] = [
             Paragraph((strong(actor.name), Span("  "), code(actor.id))),
-            Paragraph(f"Roles: {roles}"),
+            *((Paragraph(f"Roles: {roles}"),) if actor.kind is ActorKind.SLACK else ()),
             *_acting(actor),
-            *(Paragraph(_grant_line(grant)) for grant in access.grants),
+            *(Paragraph(grant_line(grant)) for grant in access.grants),
         ]
         if not access.grants:
-            elements.append(Note("You have no grant. Who looks after maint.yaml can add your id to a role."))
+            elements.append(Note(_nothing(request)))
         return Reply(
             title="You",
             fallback=f"You are {actor.name} ({actor.id}); roles: {roles}",
@@ -47,8 +47,8 @@ class WhoAmI(Command):
                 "id": actor.id,
                 "acts_as": actor.acts_as,
                 "name": actor.name,
-                "roles": sorted(access.roles),
-                "grants": [grant.model_dump() for grant in access.grants],
+                "roles": sorted(access.roles - {AT_TERMINAL}),
+                "grants": [grant.as_json() for grant in access.grants],
             },
         )
 
@@ -63,8 +63,21 @@ def _acting(actor: Actor) -> tuple[Paragraph, ...]:
     return (Paragraph(missing),)
 
 
-def _grant_line(grant: Grant) -> str:
-    what = ", ".join([*grant.commands, *(f"runbook {name}" for name in grant.runbooks)])
-    environments = "any environment" if "*" in grant.environments else ", ".join(grant.environments)
-    channels = "any channel" if "*" in grant.channels else "from " + ", ".join(grant.channels)
-    return f"{grant.role}: {what}; {environments}; {channels}"
+def _nothing(request: Request) -> str:
+    if request.actor.kind is ActorKind.SLACK:
+        return "You have no grant. Who looks after maint.yaml can add your id to a role."
+    return (
+        "You have no grant at this terminal. Who looks after maint.yaml can write there: "
+        f"`terminal: [{{users: [{request.actor.name}], commands: [health]}}]`."
+    )
+
+
+def grant_line(grant: Grant) -> str:
+    """What a grant says, and where it stands: `sre: health; any environment; any channel  (maint.yaml:9)`."""
+    who = "here" if grant.role == AT_TERMINAL else grant.role
+    parts = [f"{who}{' DENIED' if grant.deny else ''}: {grant.what()}", grant.limits()]
+    if grant.role != AT_TERMINAL:
+        parts.append("any channel" if "*" in grant.channels else "from " + ", ".join(grant.channels))
+    if grant.approval:
+        parts.append(grant.approval.words())
+    return f"{'; '.join(parts)}  ({grant.place})"

@@ -4,6 +4,7 @@
      ├─ ConfigError       maint.yaml or a runbook is wrong; holds every fault at once
      ├─ UsageError        the words typed do not fit; names the nearest right ones
      ├─ Refused           the person may not do this here
+     │   └─ Unsure        nobody knows now whether they may, which counts as no
      ├─ StepError         a step could not measure or act; the check is `unknown`
      ├─ RecordsError      the database does not answer or is not ours to use
      └─ SlackError        Slack refused us, or cannot be reached
@@ -52,6 +53,17 @@ class UsageError(MaintError):
 
 class Refused(MaintError):
     """The person may not do this, here."""
+
+
+class Unsure(Refused):
+    """Whether the person may is not known now: who knows it cannot be asked. That counts as no.
+
+    `patient`: another process of Maint will know, so that people need not be asked what to do.
+    """
+
+    def __init__(self, text: str, *, patient: bool = False) -> None:
+        self.patient = patient
+        super().__init__(text)
 
 
 class StepError(MaintError):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.credentials import secret_key, slack_credentials
+from bot.credentials import old_secret_keys, secret_key, slack_credentials
 from runbooks.errors import ConfigError
 
 BOT = "xoxb-" + "1" * 12
@@ -115,3 +115,21 @@ def test_the_key_of_secret_parameters_may_stand_in_a_file(tmp_path: Path) -> Non
     )
     with pytest.raises(ConfigError, match="MAINT_SECRET_KEY_FILE too"):
         secret_key({"MAINT_SECRET_KEY": "abc", "MAINT_SECRET_KEY_FILE": file})
+
+
+def test_older_keys_stand_one_a_line(tmp_path: Path) -> None:
+    """In the variable or in a file; each as long as a key, and never without one that is used now."""
+    keys = ["the key of last year, all 32 of them", "the key before that, with a , in it"]
+    (tmp_path / "old").write_text("\n".join(keys) + "\n\n")
+    now = {"MAINT_SECRET_KEY": "a key of thirty-two letters and more"}
+
+    assert old_secret_keys({}) == ()
+    for given in (
+        {"MAINT_SECRET_KEY_OLD": "\n".join(keys)},
+        {"MAINT_SECRET_KEY_OLD_FILE": str(tmp_path / "old")},
+    ):
+        assert [key.get_secret_value() for key in old_secret_keys(now | given)] == keys
+    with pytest.raises(ConfigError, match="fewer than 32 characters"):
+        old_secret_keys(now | {"MAINT_SECRET_KEY_OLD": "short"})
+    with pytest.raises(ConfigError, match="MAINT_SECRET_KEY is not"):
+        old_secret_keys({"MAINT_SECRET_KEY_OLD": keys[0]})

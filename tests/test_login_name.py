@@ -6,7 +6,7 @@ import pwd
 
 import pytest
 
-from bot.at_terminal import login_name
+from bot.logins import login_name
 
 
 @pytest.fixture(autouse=True)

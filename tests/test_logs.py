@@ -3,6 +3,9 @@
 import io
 import json
 import logging
+import sys
+import threading
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -20,8 +23,11 @@ def stream() -> Iterator[io.StringIO]:
     root, configuration = logging.getLogger(), structlog.get_config()
     handlers, level = list(root.handlers), root.level
     stream = io.StringIO()
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     set_up_logs(Scrubber([SECRET]), "json", "info", stream)
     yield stream
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+    logging.captureWarnings(False)
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.configure(**configuration)
@@ -55,6 +61,44 @@ def test_no_secret_is_in_a_line(stream: io.StringIO, text: str) -> None:
     assert SECRET not in stream.getvalue()
     assert "xoxb-12345678-abcdef" not in stream.getvalue()
     assert len(lines(stream)) == 2
+
+
+def test_no_secret_is_in_what_nobody_caught(
+    stream: io.StringIO, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash of the program, of a thread, of a finalizer, a warning, a line that cannot be put together."""
+
+    def crash() -> None:
+        raise RuntimeError(f"it was {SECRET}")
+
+    class Clumsy:
+        def __del__(self) -> None:
+            crash()
+
+    try:
+        crash()
+    except RuntimeError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    thread = threading.Thread(target=crash)
+    thread.start()
+    thread.join()
+    Clumsy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)
+        logging.captureWarnings(True)
+        warnings.warn(f"old: {SECRET}", UserWarning, stacklevel=1)
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", root.handlers[:1])  # pytest's own would raise
+    logging.getLogger("some.library").error("%d pieces", SECRET)
+    structlog.get_logger().info("keys", found={SECRET: 1})
+
+    events = [line["event"] for line in lines(stream)]
+    assert events[:3] == ["maint.crashed", "thread.crashed", "cleanup.crashed"]
+    assert "log.failed" in events
+    assert len(events) == 6
+    assert SECRET not in stream.getvalue()
+    assert SECRET not in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("forged", ["a\nb", "a\rb", "a\u2028b", "\x1b[2Ja", "a\x00b", "\u202ea"])

@@ -121,9 +121,12 @@ def test_no_secret_is_shown(folder: Path) -> None:
     environ = ENVIRON | {
         "SLACK_BOT_TOKEN": "bot-token-1",
         "SLACK_SIGNING_SECRET_FILE": str(folder / "signing"),
+        "MAINT_SECRET_KEY": "the key of this year, all 32 of them",
+        "MAINT_SECRET_KEY_OLD": "the key of last year, all 32 of them",
     }
     loaded = load(folder, FULL, **environ)
     secrets = [CANARY, "p%40ss-word", "p@ss-word", "bot-token-1", "s1gning-secret"]
+    secrets += [environ["MAINT_SECRET_KEY"], environ["MAINT_SECRET_KEY_OLD"]]
 
     for secret in secrets:
         assert secret not in repr(loaded)

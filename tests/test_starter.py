@@ -75,7 +75,7 @@ def test_each_example_works_when_it_is_uncommented(tmp_path: Path) -> None:
     text = path.read_text()
     parts = examples(text)
 
-    assert len(parts) == 13
+    assert len(parts) == 14
     for part in parts:
         path.write_text(uncommented(text, part))
         load(path)

@@ -25,9 +25,17 @@ async def program(log: Path, *command: str | Path, user: str | None = None) -> A
     file = await asyncio.to_thread(log.open, "ab")
     try:
         # A session of its own: Ctrl-C is for us, who end it when nobody uses it any more.
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=DEVNULL, stdout=file, stderr=file, user=user, cwd="/", start_new_session=True
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *command, stdin=DEVNULL, stdout=file, stderr=file, user=user, cwd="/", start_new_session=True
+            )
         )
+        try:
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # asyncio would kill it, and what it has started itself would go on writing its files.
+            await _end(await starting)
+            raise
     except OSError as error:
         raise ServiceError(f"{command[0]} cannot be started: {error}") from error
     finally:

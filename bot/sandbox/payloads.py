@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.sandbox import forms
 from bot.sandbox.model import Channel, Message, View
-from bot.sandbox.people import APP_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Member
+from bot.sandbox.people import APP_ID, BOT_USER_ID, TEAM_DOMAIN, TEAM_ID, Member, Usergroup
 from bot.sandbox.response_urls import ResponseUrls
 from bot.sandbox.triggers import Triggers
 from bot.sandbox.workspace import Workspace
@@ -193,6 +193,34 @@ class Payloads:
         if kind == "message":
             event["channel_type"] = "im" if channel.is_im else "group" if channel.is_private else "channel"
         return self.event(event)
+
+    def group_members(self, group: Usergroup, added: list[str], removed: list[str]) -> dict[str, Any]:
+        """Who is in a usergroup was changed; the counts are texts, as Slack has them."""
+        event: dict[str, Any] = {
+            "type": "subteam_members_changed",
+            "subteam_id": group.id,
+            "team_id": TEAM_ID,
+            "date_previous_update": 1_700_000_000,
+            "date_update": int(time.time()),
+            "event_ts": self._workspace.next_ts(),
+        }
+        for name, users in (("added", added), ("removed", removed)):
+            if users:
+                event |= {f"{name}_users": users, f"{name}_users_count": str(len(users))}
+        return self.event(event)
+
+    def group_updated(self, group: Usergroup) -> dict[str, Any]:
+        """A usergroup has another handle, other members, or was disabled."""
+        subteam = group.to_dict(with_users=True, with_count=True)
+        return self.event(
+            {"type": "subteam_updated", "subteam": subteam, "event_ts": self._workspace.next_ts()}
+        )
+
+    def user_changed(self, member: Member) -> dict[str, Any]:
+        """An account was changed, or closed."""
+        user = member.to_dict(with_email="users:read.email" in self._workspace.scopes)
+        ts = self._workspace.next_ts()
+        return self.event({"type": "user_change", "user": user, "cache_ts": int(float(ts)), "event_ts": ts})
 
     def home_opened(self, member: Member, tab: str) -> dict[str, Any]:
         """A member opened the app's Home tab, or its messages."""

@@ -1,7 +1,8 @@
 """The sandbox as tests and the page drive it: what members do, and what they see."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 from bot.sandbox import answers, forms, signed
@@ -149,6 +150,37 @@ class Sandbox:
             raise LookupError("the app did not subscribe to app_home_opened")
         payload = self._payloads.home_opened(self.workspace.member(user), tab)
         return await self.deliverer.deliver("events_api", payload)
+
+    async def regroup(self, group: str, users: Iterable[str]) -> list[Delivery]:
+        """An admin changes who is in a usergroup; what was delivered of it, which depends on the app's
+        events."""
+        found = self.workspace.usergroup(group)
+        members = [self.workspace.member(user).id for user in users]
+        added = [user for user in members if user not in found.users]
+        removed = [user for user in found.users if user not in members]
+        found.users = members
+        return [
+            *await self._tell("subteam_members_changed", self._payloads.group_members(found, added, removed)),
+            *await self._tell("subteam_updated", self._payloads.group_updated(found)),
+        ]
+
+    async def change_group(self, group: str, **changes: Any) -> list[Delivery]:
+        """An admin gives a usergroup another `handle`, or disables it (`is_disabled`)."""
+        found = self.workspace.usergroup(group)
+        for name, value in changes.items():
+            setattr(found, name, value)
+        return await self._tell("subteam_updated", self._payloads.group_updated(found))
+
+    async def change_member(self, user: str, **changes: Any) -> list[Delivery]:
+        """An account is changed: `deleted`, `is_restricted`, `name`."""
+        member = replace(self.workspace.member(user), **changes)
+        self.workspace.members[member.id] = member
+        return await self._tell("user_change", self._payloads.user_changed(member))
+
+    async def _tell(self, event: str, payload: dict[str, Any]) -> list[Delivery]:
+        if not self.workspace.hears(event):
+            return []
+        return [await self.deliverer.deliver("events_api", payload)]
 
     async def click(
         self,

@@ -35,9 +35,17 @@ EVENT_SCOPES = {
     "message.channels": "channels:history",
     "message.groups": "groups:history",
     "message.im": "im:history",
+    "subteam_members_changed": "usergroups:read",
+    "subteam_updated": "usergroups:read",
+    "user_change": "users:read",
 }
 #: The events that the app listens to, as in its manifest.
-EVENTS = frozenset({"app_home_opened", "app_mention", "message.im"})
+EVENTS = frozenset(
+    {
+        *("app_home_opened", "app_mention", "message.im"),
+        *("subteam_members_changed", "subteam_updated", "user_change"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,16 @@ class Workspace:
             if name in (member.id, member.name):
                 return member
         raise LookupError(f"no member {name!r}; there are {', '.join(m.name for m in self.members.values())}")
+
+    def usergroup(self, name: str) -> Usergroup:
+        """A usergroup by handle or id, with or without `@`. Raises LookupError."""
+        name = name.removeprefix("@")
+        for group in self.usergroups.values():
+            if name in (group.id, group.handle):
+                return group
+        raise LookupError(
+            f"no usergroup {name!r}; there are {', '.join(g.handle for g in self.usergroups.values())}"
+        )
 
     def channel(self, name: str) -> Channel:
         """A channel by name or id, with or without `#`; `@sre1` is the bot's conversation with sre1.

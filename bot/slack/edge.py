@@ -25,7 +25,8 @@ LAST_DRAWINGS = 3.0
 
 
 class Edge:
-    """The Slack side of one process. `board.nudge` tells it that a card is stale."""
+    """The Slack side of one process. `board.nudge` tells it that a card is stale; `people` knows who has
+    which role."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class Edge:
         workspace_url: str = "",
     ) -> None:
         board_records = BoardRecords(records)
-        people = People(client.web, teams, roles)
+        self.people = people = People(client.web, teams, roles, records.record)
         self.publisher = Publisher(client, records, Edits(board_records))
         self.board = Board(
             client, board_records, called=people.called, channels=services.channels, scrub=scrub

@@ -18,10 +18,21 @@ import structlog
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
+from bot.places import place_of
+from bot.slack.looking_up import look_somebody_up
 from bot.slack.people import People
 from bot.slack.publisher import Card, Destination, Publisher
 from bot.slack.throttle import Throttle
-from commands.command import Actor, ActorKind, Command, Holds, Request, holds_nothing
+from commands.command import (
+    Actor,
+    ActorKind,
+    Command,
+    Holds,
+    LookUp,
+    Request,
+    holds_nothing,
+    knows_nobody,
+)
 from commands.dispatch import Admission, Dispatcher, crashed, message
 from commands.reply import Reply, RunForm
 from runbooks.access import Access, Grant, Place
@@ -108,6 +119,9 @@ class Gateway:
     def listen(self, app: AsyncApp) -> None:
         """Registers what the bot answers to."""
         app.command(COMMAND)(self._on_command)
+        app.event("subteam_members_changed")(self._on_group_changed)
+        app.event("subteam_updated")(self._on_group_changed)
+        app.event("user_change")(self._on_person_changed)
 
     def start(self) -> None:
         """Starts the workers, in the running event loop."""
@@ -131,6 +145,18 @@ class Gateway:
     async def _on_command(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         refusal = self.enqueue(Envelope(body, new_id()))
         await (ack(text=refusal) if refusal else ack())
+
+    async def _on_group_changed(self, event: dict[str, Any]) -> None:
+        """Who was in that usergroup counts no more: the next who asks asks Slack."""
+        subteam = event.get("subteam")
+        self._people.forget_group(
+            str(subteam.get("id", "") if isinstance(subteam, dict) else event.get("subteam_id", ""))
+        )
+
+    async def _on_person_changed(self, event: dict[str, Any]) -> None:
+        """The same of an account, which may have been closed."""
+        user = event.get("user")
+        self._people.forget_person(str(user.get("id", "") if isinstance(user, dict) else user))
 
     def enqueue(self, envelope: Envelope) -> str:
         """Has the envelope carried out; what to tell the person when it is not."""
@@ -194,13 +220,16 @@ class Gateway:
         body = envelope.body
         user, team = str(body.get("user_id", "")), str(body.get("team_id", ""))
         name = str(body.get("user_name") or user)
-        place = self._place(body)
+        channel, called = str(body.get("channel_id", "")), str(body.get("channel_name", ""))
+        place = place_of(channel, called, self._channels)
         access, refusal = NOBODY, ""
         holds: Holds = holds_nothing
+        look_up: LookUp = knows_nobody
         try:
             person = await self._people.identify(user, team)
             name = person.name
             holds = partial(self._people.holds, person)
+            look_up = partial(look_somebody_up, self._people, self._grants, place, team)
             access = Access(await self._people.roles_of(person), self._grants, place)
         except Refused as error:
             refusal = str(error)
@@ -209,8 +238,10 @@ class Gateway:
             place=place,
             access=access,
             correlation=envelope.correlation,
+            filled=envelope.command is not None,
             permalink=self._permalink(body),
             holds=holds,
+            look_up=look_up,
             # Slack sends & < > as entities; as text they are themselves.
             text=html.unescape(str(body.get("text") or "")),
         )
@@ -224,14 +255,6 @@ class Gateway:
         thread = str(body.get("thread_ts", ""))
         within = f"?thread_ts={thread}&cid={channel}" if _TS.fullmatch(thread) else ""
         return f"{self._workspace_url}archives/{channel}/p{ts.replace('.', '')}{within}"
-
-    def _place(self, body: Mapping[str, Any]) -> Place:
-        channel = str(body.get("channel_id", ""))
-        name = str(body.get("channel_name", ""))
-        aliases = frozenset(alias for alias, id_ in self._channels.items() if id_ == channel)
-        # A direct message of several people has a channel's id, and this kind of name.
-        direct = channel.startswith("D") or name.startswith("mpdm-")
-        return Place(id=channel, name=name, aliases=aliases, direct=direct)
 
     async def _answer(self, envelope: Envelope, answer: Admission | Reply) -> None:
         card, destination = None, envelope.destination

@@ -11,10 +11,17 @@ BOT_SCOPES = {
     "files:read": "files as evidence that a manual step was done",
     "users:read": "who asks: their name, and that they are no guest",
     "users:read.email": "roles that name people by e-mail",
-    "usergroups:read": "roles that name usergroups",
+    "usergroups:read": "roles that name usergroups, and hearing of it when one changes",
     "channels:history": "to find a card whose post was answered by nobody, instead of posting it twice",
     "groups:history": "the same in private channels",
     "im:history": "the same in direct messages",
+}
+
+#: Event -> why the code listens to it. Each needs a scope from above.
+BOT_EVENTS = {
+    "subteam_members_changed": "who is in a usergroup is asked anew",
+    "subteam_updated": "the same, when its handle changes or it is removed",
+    "user_change": "who somebody is is asked anew: their account may be closed",
 }
 
 
@@ -41,6 +48,10 @@ def manifest(public_url: str | None = None) -> dict[str, Any]:
         },
         "oauth_config": {"scopes": {"bot": list(BOT_SCOPES)}},
         "settings": {
+            "event_subscriptions": {
+                "bot_events": list(BOT_EVENTS),
+                **({"request_url": url} if url else {}),
+            },
             "interactivity": {
                 "is_enabled": True,
                 **({"request_url": url, "message_menu_options_url": url} if url else {}),

@@ -1,9 +1,14 @@
 """What somebody may see of the log: their own doings, the runs that are their business, and what they were
 granted `audit` for."""
 
+from collections.abc import Iterable
+
 from commands.command import Request, Services
-from commands.rights import NOWHERE, environments, may_see
+from commands.rights import may_see
+from runbooks.access import NOWHERE, Touch, touched
+from runbooks.access.touch import touch_of
 from runbooks.records.audit import Event
+from runbooks.steps.action import Risk
 
 #: Runs that are looked at for one page: each is several queries.
 MOST_RUNS = 60
@@ -30,8 +35,7 @@ class Sight:
         if self.everything or event.actor_id in self._own:
             return True
         targets = self._services.targets
-        where = [targets[name].environment if name in targets else NOWHERE for name in event.targets]
-        if where and self._granted(where):
+        if self._granted([touch_of(name, Risk.READ, targets) for name in event.targets]):
             return True
         return bool(event.correlation) and await self.sees_run(event.correlation)
 
@@ -45,10 +49,14 @@ class Sight:
         view = await self._services.runs.view(run)
         if view is None:
             return False
-        touched = environments(view.run.plan, self._services.targets)
-        if self.everything or (touched and self._granted(touched)):
+        if self.everything or self._granted(touched(view.run.plan, self._services.targets)):
             return True
         return await may_see(self._request, self._services, view)
 
-    def _granted(self, where: "list[str] | frozenset[str]") -> bool:
-        return all(self._request.access.may_touch("audit", environment) for environment in where)
+    def _granted(self, touches: Iterable[Touch]) -> bool:
+        """Whether the grant of `audit` holds for every target of them, and there is one at all."""
+        known = [touch for touch in touches if touch.somewhere]
+        access = self._request.access
+        return bool(known) and all(
+            access.may_touch("audit", touch.environment, touch.target) for touch in known
+        )

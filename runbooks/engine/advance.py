@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from runbooks.engine.at import Fenced, Stopped, Undo, Waiting
+from runbooks.engine.authority import Authority
 from runbooks.engine.checks import CheckRunner
 from runbooks.engine.effects import Effects, Paused
 from runbooks.engine.hold import Database, Hold, patiently
@@ -29,6 +30,7 @@ from runbooks.records.asks import Question, void_open
 from runbooks.records.audit import Event, append_once
 from runbooks.records.runs import AskKind, EffectRow, Phase, RunState, StepState, WaitingOn
 from runbooks.scrub import Scrubber
+from runbooks.spec.approval import with_approval
 from runbooks.spec.plan import Plan, make_plan
 from runbooks.spec.runbook import Runbook
 from runbooks.spec.values import bind
@@ -59,6 +61,7 @@ class Workshop:
     enqueue: run_changes.Enqueue
     executor: str
     proven: Callable[[], Awaitable[None]]
+    authority: Authority
     now: Callable[[], datetime]
     changed: Callable[[], None]
 
@@ -149,9 +152,10 @@ class Advance:
     async def _carry(self, connections: Connections) -> None:
         hold, shop = self._hold, self._shop
         path, source = await hold.read(partial(runs.source_of, digest=hold.view.run.snapshot))
-        runbook = await shop.runbook_of(path, source)
+        # The gate that a grant asks for is in no file: the plan says what it is made of.
+        runbook = with_approval(await shop.runbook_of(path, source), hold.view.run.plan.get("approval"))
         secrets = shop.sealer.open_all(hold.view.run.secrets)
-        shop.scrub.add(*map(str, secrets.values()))
+        shop.scrub.learn(self._run, *secrets.values())
         params = {**hold.view.run.params, **secrets}
         around = self._surroundings(runbook, params, connections)
         values = partial(self._values, params=params)
@@ -231,7 +235,7 @@ class Advance:
 
         return Surroundings(
             hold=hold,
-            effects=Effects(hold, make_call, shop.scrub, self._stop, shop.proven),
+            effects=Effects(hold, make_call, shop.scrub, self._stop, shop.proven, shop.authority),
             checks=shop.checks,
             targets=shop.targets,
             channels=shop.channels,

@@ -65,7 +65,8 @@ class Crew:
         await self._replica.stop()
 
     async def tidy(self) -> int:
-        """Forgets the segments that were done long ago; how many."""
+        """Forgets the secrets of runs that are over, and the segments that were done long ago; how many."""
+        await self._engine.forget_secrets()
         return await self._carrier.forget(self._now() - REMEMBERED)
 
     async def _advance(self, run: str, segment: int) -> None:

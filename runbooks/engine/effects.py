@@ -11,6 +11,8 @@ from typing import Any
 import structlog
 
 from runbooks.engine.at import InDoubt, Stopped
+from runbooks.engine.authority import Authority, demand
+from runbooks.engine.events import output_digest
 from runbooks.engine.hold import Hold
 from runbooks.errors import StepError
 from runbooks.ids import new_id
@@ -63,9 +65,11 @@ class Effects:
         scrub: Scrubber,
         stop: asyncio.Event,
         proven: Callable[[], Awaitable[None]],
+        authority: Authority,
     ) -> None:
         """`proven` returns when this replica has proved that it lives; `stop` is set when people say so."""
         self._hold = hold
+        self._authority = authority
         self._make_call = make_call
         self._scrub = scrub
         self._stop = stop
@@ -77,12 +81,14 @@ class Effects:
             raise Stopped("people stopped the run")
 
     async def carry_out(self, effect: Effect) -> Done:
-        """Does it, unless it was done. Raises InDoubt, StepError, Stopped, Paused, Fenced."""
+        """Does it, unless it was done. Raises NotAllowed and Unsure before it was begun; InDoubt, StepError,
+        Stopped, Paused, Fenced."""
         last = None if self._is_new(effect) else await self._last(effect)
         if last is not None:
             await self._look_back(effect, last)
             if last.state == journal.FINISHED and not self._wanted_again(effect, last):
                 return _done(last.result)
+        await demand(self._authority, self._hold, effect.path, self._stop)
         call = self._make_call(f"{self._hold.run}/{effect.path}/{effect.name}")
         before = await self._before(effect, call, last)
         await self._proven()
@@ -196,15 +202,25 @@ class Effects:
             await self._note(effect, attempt, state, {"why": STOPPED}, "effect.stopped", "failed")
             raise
         except Doubtful as error:
-            reason = self._clean(str(error))
-            await self._note(effect, attempt, journal.DOUBTED, {"why": reason}, "effect.in_doubt", "failed")
+            reason, printed = self._clean(str(error)), self._scrub(_printed(error))
+            await self._note(
+                effect,
+                attempt,
+                journal.DOUBTED,
+                {"why": reason},
+                "effect.in_doubt",
+                "failed",
+                printed=printed,
+            )
             if effect.repeatable:
-                raise Failed(reason, self._scrub(_printed(error))) from error
-            raise InDoubt(reason, self._scrub(_printed(error))) from error
+                raise Failed(reason, printed) from error
+            raise InDoubt(reason, printed) from error
         except StepError as error:
-            reason = self._clean(str(error))
-            await self._note(effect, attempt, journal.FAILED, {"why": reason}, "effect.failed", "failed")
-            raise Failed(reason, self._scrub(_printed(error))) from error
+            reason, printed = self._clean(str(error)), self._scrub(_printed(error))
+            await self._note(
+                effect, attempt, journal.FAILED, {"why": reason}, "effect.failed", "failed", printed=printed
+            )
+            raise Failed(reason, printed) from error
         except asyncio.CancelledError:
             raise  # the process ends: the journal says that this was begun, and nothing else is known
         except Exception as error:
@@ -213,7 +229,12 @@ class Effects:
             reason = f"a fault in Maint itself: look for {reference} in its log"
             await self._note(effect, attempt, journal.DOUBTED, {"why": reason}, "effect.in_doubt", "failed")
             raise (StepError(reason) if effect.repeatable else InDoubt(reason)) from error
-        done = self._scrubbed(done)
+        # A long output takes longer than the event loop may be held.
+        done = (
+            await asyncio.to_thread(self._scrubbed, done)
+            if len(done.output) > 4_000
+            else self._scrubbed(done)
+        )
         result = {
             "values": dict(done.values),
             "summary": done.summary,
@@ -261,6 +282,7 @@ class Effects:
         outcome: str,
         values: Mapping[str, Any] | None = None,
         done: Done | None = None,
+        printed: str = "",
     ) -> None:
         hold = self._hold
 
@@ -271,6 +293,7 @@ class Effects:
                 effect.also(connection, done)
 
         details = {key: value for key, value in result.items() if key in ("why", "summary", "values")}
+        details["output_sha256"] = output_digest(done.output if done else printed)
         event = hold.event(action, effect.path, outcome, effect=effect.name, attempt=attempt, **details)
         step = (effect.path, dict(values)) if values else None
         if done is not None and values:  # the step is done with it

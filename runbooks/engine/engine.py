@@ -1,21 +1,24 @@
 """Runs, as commands and buttons see them: started, decided, cancelled, undone; looked at from anywhere."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from runbooks.engine import emergency
 from runbooks.engine.advance import Advance, Workshop
+from runbooks.engine.authority import Authority, Everybody
 from runbooks.engine.checks import CheckRunner
 from runbooks.engine.decided import Decided, Verdict
 from runbooks.engine.decisions import decide
 from runbooks.engine.events import of_run
 from runbooks.engine.gates import check_requester
 from runbooks.engine.hold import Database
+from runbooks.engine.looks import Looks
+from runbooks.engine.queue import Queue
 from runbooks.engine.sealing import Sealer
 from runbooks.engine.snapshots import Snapshots
 from runbooks.engine.undoing import Undoing
@@ -23,22 +26,19 @@ from runbooks.engine.walk import ROOM, all_nodes, new_row, nodes_of
 from runbooks.errors import Refused, UsageError
 from runbooks.ids import new_id
 from runbooks.nearest import nearest
-from runbooks.records import asks, audit, cards, locks, run_changes
+from runbooks.records import audit, cards, run_changes
 from runbooks.records import runs as run_records
 from runbooks.records.audit import Outcome
 from runbooks.records.person import Person
 from runbooks.records.runs import (
     UNBEGUN,
-    AskRow,
-    EffectRow,
-    LockRow,
     Phase,
     RunRow,
-    RunView,
     StepRow,
 )
 from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
+from runbooks.spec.approval import with_approval
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
 from runbooks.spec.runbook import Kinds, Runbook
@@ -49,14 +49,7 @@ from runbooks.targets import TargetBase
 log = structlog.get_logger()
 
 
-class Queue(Protocol):
-    """What carries segments of runs to a process that advances them."""
-
-    def enqueue(self, connection: Any, run: str, segment: int) -> None: ...
-    def nudge(self) -> None: ...
-
-
-class Engine:
+class Engine(Looks):
     """Every method is one transaction that changes the run, writes the audit event and queues what follows:
     all of it stands, or nothing. Doing it twice changes nothing. All raise RecordsError."""
 
@@ -72,8 +65,11 @@ class Engine:
         sealer: Sealer,
         now: Callable[[], datetime] = utc_now,
         kinds: Kinds = KINDS,
+        authority: Authority | None = None,
     ) -> None:
-        """`channels`: the ids of the channels by their names in maint.yaml."""
+        """`channels`: the ids of the channels by their names in maint.yaml. `authority`: who is asked before
+        each effect whether the run still may; without one everybody may, which is for tests."""
+        self._authority = authority or Everybody()
         self._database = database
         self._runbooks = runbooks
         self._targets = targets
@@ -112,6 +108,7 @@ class Engine:
             enqueue=self._queue.enqueue,
             executor=executor,
             proven=proven,
+            authority=self._authority,
             now=self._now,
             changed=self._changed,
         )
@@ -124,6 +121,17 @@ class Engine:
             self._under_way.pop((run, segment), None)
             self._queue.nudge()
 
+    async def forget_secrets(self) -> int:
+        """What runs knew that are over, here or on another replica, is known no longer; of how many."""
+        owners = self._scrub.owners
+        if not owners:
+            return 0
+        still_open = await self._database.read(partial(run_records.still_open, ids=owners))
+        over = [run for run in owners if run not in still_open and run not in self.under_way()]
+        for run in over:
+            self._scrub.forget(run)
+        return len(over)
+
     def runbook(self, name: str) -> Runbook:
         """The runbook of that name. Raises UsageError that names the nearest one."""
         found = self._runbooks.get(name)
@@ -133,14 +141,17 @@ class Engine:
             raise UsageError(f"There is no runbook {name[:60]!r}. {hint}")
         return found
 
-    async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan:
+    async def plan(
+        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None = None
+    ) -> Plan:
         """What a run would do. Raises UsageError (ParamFaults) when the parameters do not fit."""
-        _, _, plan = await asyncio.to_thread(self._planned, runbook, params)
-        return plan
+        return (await asyncio.to_thread(self._planned, runbook, params, approval))[2]
 
-    def _planned(self, runbook: str, params: Mapping[str, Any]) -> tuple[Runbook, Mapping[str, Any], Plan]:
+    def _planned(
+        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None
+    ) -> tuple[Runbook, Mapping[str, Any], Plan]:
         # For a thread: a list of two hundred items takes longer than the event loop may be held.
-        found = self.runbook(runbook)
+        found = with_approval(self.runbook(runbook), approval)
         given = parse_params(found.params, params, self._targets)
         return found, given, make_plan(found, given, self._targets)
 
@@ -153,9 +164,10 @@ class Engine:
         channel: str = "",
         channel_name: str = "",
         key: str | None = None,
+        approval: Mapping[str, Any] | None = None,
     ) -> RunRow:
-        """A new run, or the one that was started with the same key. Raises UsageError, Refused."""
-        found, given, plan = await asyncio.to_thread(self._planned, runbook, params)
+        """A run, or the one with that key; `approval`: see `with_approval`. Raises UsageError, Refused."""
+        found, given, plan = await asyncio.to_thread(self._planned, runbook, params, approval)
         secrets = {name: given[name] for name in given if found.params[name].secret}
         now = self._now()
         run = RunRow(
@@ -181,6 +193,7 @@ class Engine:
             note="",
             created_at=now,
         )
+        self._scrub.learn(run.id, *map(str, secrets.values()))
         shown = {"params": plan.params}
         rows = [
             new_row(run.id, node, ordinal=number * ROOM, values=shown)
@@ -216,45 +229,6 @@ class Engine:
         self._changed()
         self._queue.nudge()
         return began
-
-    async def view(self, run: str) -> RunView | None:
-        """Everything that stands of a run."""
-        return await self._database.read(partial(run_records.view, run=run))
-
-    async def find(self, text: str) -> RunRow:
-        """The run of that id, or with that ending. Raises UsageError when it is none, or several."""
-        typed = text.strip().casefold()
-        if len(typed) < 4:
-            raise UsageError("A run is named by its id, or by the last letters of it: at least 4.")
-        found = await self._database.read(partial(run_records.find, beginning=typed))
-        if not found:
-            raise UsageError(f"There is no run {text[:40]!r}. `runs` lists the newest.")
-        exact = [run for run in found if run.id == typed]
-        if len(found) > 1 and not exact:
-            # Not of which runbooks: whether the person may see them, nobody has asked yet.
-            names = ", ".join(run.id[-8:] for run in found)
-            raise UsageError(f"{text[:40]!r} could be {names}: give more letters.")
-        return (exact or found)[0]
-
-    async def runs(self, *, states: Iterable[str] = (), limit: int = 20) -> tuple[RunRow, ...]:
-        """The newest runs."""
-        return await self._database.read(partial(run_records.newest, states=tuple(states), limit=limit))
-
-    async def journal(self, run: str) -> tuple[EffectRow, ...]:
-        """What a run did outside, oldest first."""
-        return await self._database.read(partial(run_records.effect_rows, run=run))
-
-    async def open_asks(self, kinds: Iterable[str], limit: int = 50) -> tuple[AskRow, ...]:
-        """What people are asked at this moment, oldest first, over all runs."""
-        return await self._database.read(partial(asks.open_asks, kinds=tuple(kinds), limit=limit))
-
-    async def locks(self) -> tuple[LockRow, ...]:
-        """Every lock that is held."""
-        return await self._database.read(locks.held)
-
-    async def paused(self) -> str:
-        """Who stopped everything, and why; empty when nobody did."""
-        return await self._database.read(paused_reason)
 
     async def decide(
         self,

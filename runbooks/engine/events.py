@@ -1,9 +1,10 @@
-"""Audit events of what happens to runs."""
+"""Audit events of what people do to runs, and of what runs do."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from runbooks.records.audit import Event
@@ -59,3 +60,8 @@ def of_person(
         details=details,
         at=at,
     )
+
+
+def output_digest(output: str) -> str:
+    """The sha256 of what a step printed, scrubbed, as the thread of the run's card has it."""
+    return sha256(output.encode(errors="surrogatepass")).hexdigest()

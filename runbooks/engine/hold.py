@@ -73,12 +73,12 @@ class Hold:
 
     async def read(self, work: Callable[[Any], T]) -> T:
         """Reads, however long the database takes to answer again."""
-        await self._settle()
+        await self.settle()
         return await patiently(self.run, lambda: self._database.read(work))
 
     async def write_once(self, work: Callable[[Any], T]) -> T:
         """A transaction that itself sees to it that the run is still ours: one that lets go of it."""
-        await self._settle()
+        await self.settle()
         return await patiently(self.run, lambda: self._database.write(work))
 
     async def refresh(self) -> RunView:
@@ -129,7 +129,8 @@ class Hold:
         self._waiting.append(write)
         self._apply(write)
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
+        """Writes what was to be written together with the next step's beginning, which is not yet to come."""
         waiting, self._waiting = self._waiting, []
         if waiting:
             await self._commit(waiting)

@@ -9,17 +9,19 @@ from typing import Any
 import structlog
 
 from runbooks.engine.at import Finished, InDoubt, NotApproved, Outcome, Stopped, Undo, Waiting
+from runbooks.engine.authority import KEY, Doubt, NotAllowed
 from runbooks.engine.effects import Paused
+from runbooks.engine.events import output_digest
 from runbooks.engine.noting import finished, post_output
 from runbooks.engine.runners import runner_of
 from runbooks.engine.standing import Standing, Surroundings, open_with_card
 from runbooks.engine.walk import Node, Values
-from runbooks.errors import MaintError, StepError
+from runbooks.errors import MaintError, StepError, Unsure
 from runbooks.ids import new_id
 from runbooks.records.asks import CLOSED, Question
 from runbooks.records.runs import AskKind, AskRow, Phase, StepRow, StepState, WaitingOn
 from runbooks.records.switches import paused_reason
-from runbooks.scrub import Scrubber
+from runbooks.scrub import Scrubber, scrubbed
 from runbooks.spec.values import bind
 from runbooks.steps.action import Action, Failed
 from runbooks.steps.gate import Gate
@@ -30,6 +32,7 @@ log = structlog.get_logger()
 
 #: Carries out a step in place of its kind's runner: what undoes another step has one of its own.
 Runner = Callable[[Standing, Step], Any]
+_NO_OUTPUT = output_digest("")
 
 
 class Leaves:
@@ -70,12 +73,19 @@ class Leaves:
             # Nothing leads past people who said no: neither `continue`, nor another try, nor Skip.
             await self._note_failure(node, StepState.FAILED, str(error), refused=error)
             return Waiting(on=WaitingOn.QUESTION)
+        except NotAllowed as error:
+            # Neither `continue` nor another try by itself: somebody who may says how to go on.
+            await self._note_failure(node, StepState.FAILED, str(error), denied=True)
+            return Waiting(on=WaitingOn.QUESTION)
+        except Unsure as error:
+            return await self._hold_back(node, error)
         except InDoubt as error:
             await self._show_output(at, error.output)
-            return await self._fail(node, StepState.IN_DOUBT, str(error))
+            return await self._fail(node, StepState.IN_DOUBT, str(error), error.output)
         except StepError as error:
-            await self._show_output(at, error.output if isinstance(error, Failed) else "")
-            return await self._fail(node, StepState.FAILED, str(error))
+            printed = error.output if isinstance(error, Failed) else ""
+            await self._show_output(at, printed)
+            return await self._fail(node, StepState.FAILED, str(error), printed)
         except MaintError:
             raise
         except Exception:
@@ -118,7 +128,14 @@ class Leaves:
             return
         values = finished(done, self._hold.now(), self._scrub)
         work = partial(post_output, at=Standing(self._around, node.step, node.path), output=done.output)
-        event = self._hold.event("step.finished", node.path, "ok", summary=values["summary"])
+        event = self._hold.event(
+            "step.finished",
+            node.path,
+            "ok",
+            summary=values["summary"],
+            values=scrubbed(values["outputs"], self._scrub),
+            output_sha256=output_digest(self._scrub(done.output)),
+        )
         await self._hold.write(work, step=(node.path, values), events=[event])
 
     async def _show_output(self, at: Standing, output: str) -> None:
@@ -132,12 +149,15 @@ class Leaves:
         values = {"state": StepState.WAITING, "progress": waiting.progress or row.progress}
         await self._hold.write(lambda _: None, step=(node.path, values))
 
-    async def _fail(self, node: Node, state: StepState, reason: str) -> Waiting | Undo | None:
+    async def _fail(
+        self, node: Node, state: StepState, reason: str, printed: str = ""
+    ) -> Waiting | Undo | None:
+        digest = output_digest(self._scrub(printed))
         reason = shorten(self._scrub(reason), 2000)
         step, row = node.step, self._row(node)
         tries = int(row.data.get("tries", 1))
         if step.retry and state is StepState.FAILED and tries < step.retry.attempts:
-            return await self._again(node, reason, tries + 1, step.retry.wait)
+            return await self._again(node, reason, digest, tries + 1, step.retry.wait)
         goes_on = step.on_failure == "continue" and step.model is not Gate
         if row.phase == Phase.FORWARD and goes_on and state is StepState.FAILED:
             values = {
@@ -146,16 +166,18 @@ class Leaves:
                 "progress": "",
                 "ended_at": self._hold.now(),
             }
-            event = self._hold.event("step.failed", node.path, "failed", reason=reason, goes_on=True)
+            event = self._hold.event(
+                "step.failed", node.path, "failed", reason=reason, goes_on=True, output_sha256=digest
+            )
             await self._hold.write(lambda _: None, step=(node.path, values), events=[event], priority=3)
             return None
         goes_back = row.phase == Phase.FORWARD and step.on_failure == "rollback" and state is StepState.FAILED
-        await self._note_failure(node, state, reason, asks=not goes_back)
+        await self._note_failure(node, state, reason, digest, asks=not goes_back)
         if goes_back:
             return Undo(reason=f"{row.title}: {reason}")
         return Waiting(on=WaitingOn.QUESTION)
 
-    async def _again(self, node: Node, reason: str, tries: int, wait: timedelta) -> Waiting:
+    async def _again(self, node: Node, reason: str, digest: str, tries: int, wait: timedelta) -> Waiting:
         row = self._row(node)
         until = self._hold.now() + wait
         progress = f"failed: {shorten(reason, 200)}; try {tries} follows"
@@ -165,20 +187,43 @@ class Leaves:
             "progress": progress,
             "attempt": row.attempt + 1,
         }
-        event = self._hold.event("step.failed", node.path, "failed", reason=reason, tries=tries - 1)
+        event = self._hold.event(
+            "step.failed", node.path, "failed", reason=reason, tries=tries - 1, output_sha256=digest
+        )
         await self._hold.write(lambda _: None, step=(node.path, values), events=[event])
         return Waiting(on=WaitingOn.TIME, until=until, progress=progress)
+
+    async def _hold_back(self, node: Node, error: Unsure) -> Waiting:
+        """Nobody knows now whether the step may change anything: it tries again, then people are asked."""
+        row, now = self._row(node), self._hold.now()
+        doubt = Doubt.after(row.data, now)
+        if doubt.is_long and not error.patient:
+            await self._note_failure(node, StepState.FAILED, str(error), denied=True)
+            return Waiting(on=WaitingOn.QUESTION)
+        progress = shorten(self._scrub(f"held back: {error}"), 300)
+        values = {
+            "state": StepState.WAITING,
+            "progress": progress,
+            "data": {**row.data, KEY: doubt.as_data()},
+        }
+        first = doubt.tries == 1
+        event = self._hold.event("step.held_back", node.path, "denied", reason=str(error))
+        await self._hold.write(lambda _: None, step=(node.path, values), events=[event] if first else [])
+        return Waiting(on=WaitingOn.TIME, until=doubt.again_at, progress=progress)
 
     async def _note_failure(
         self,
         node: Node,
         state: StepState,
         reason: str,
+        digest: str = _NO_OUTPUT,
         *,
         refused: NotApproved | None = None,
+        denied: bool = False,
         asks: bool = True,
     ) -> None:
-        """Writes down that the step failed, and asks, in one transaction; who does not ask goes back."""
+        """Writes down that the step failed, and asks, in one transaction; who does not ask goes back.
+        `denied`: nothing was tried, for want of a right."""
         row = self._row(node)
         in_doubt = state is StepState.IN_DOUBT
         kind = AskKind.IN_DOUBT if in_doubt else AskKind.FAILED
@@ -198,7 +243,10 @@ class Leaves:
         )
         values = {"state": state, "error": reason, "progress": "", "ended_at": self._hold.now()}
         action = "step.in_doubt" if in_doubt else "step.failed"
-        event = self._hold.event(action, node.path, "failed", reason=reason, attempt=row.attempt)
+        outcome, attempt = "denied" if denied else "failed", row.attempt
+        event = self._hold.event(
+            action, node.path, outcome, reason=reason, attempt=attempt, output_sha256=digest
+        )
         opened = await self._hold.write(
             partial(open_with_card, question=question, at=self._hold.now()) if asks else lambda _: None,
             step=(node.path, values),
@@ -237,7 +285,7 @@ class Leaves:
             "state": StepState.PENDING,
             "attempt": row.attempt + 1,
             "ended_at": None,
-            "data": {**row.data, "tries": 1},
+            "data": {**{name: value for name, value in row.data.items() if name != KEY}, "tries": 1},
         }
         await self._hold.write(lambda _: None, step=(node.path, values))
         return None

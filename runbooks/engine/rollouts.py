@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runbooks.engine.at import At, Finished, NotApproved, Outcome, Undo, Waiting
+from runbooks.engine.authority import NotAllowed
 from runbooks.engine.gates import run_gate
 from runbooks.engine.rollout_people import close_gate, dismiss, heed, newest, offer
 from runbooks.engine.rollout_state import KEY, RolloutEnding, RolloutPhase, RolloutState, traffic_data
@@ -79,6 +80,9 @@ class _RolloutAt:
         except _Touched as error:
             await self._fail(RolloutEnding.ASK, str(error))
             return
+        except NotAllowed as error:
+            await dismiss(self._at, str(error))
+            raise
         except StepError as error:
             await self._failed(f"{show_weight(state.weight)} could not be set: {error}")
             return

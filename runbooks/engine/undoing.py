@@ -11,6 +11,7 @@ from runbooks.engine.acting import ACT, target_of
 from runbooks.engine.hold import Database
 from runbooks.engine.rollback import Back, leads_back, rows_back, way_back
 from runbooks.engine.runners import CHANGED_SINCE
+from runbooks.engine.walk import all_nodes
 from runbooks.errors import Refused, StepError
 from runbooks.ids import new_id
 from runbooks.records import run_changes, runs
@@ -85,6 +86,16 @@ async def _of_action(model: Action[Any], journal: Sequence[EffectRow], call: Cal
     return await model.changed_since(target, call, last.result.get("after", {}))
 
 
+def _lost_secrets(way: Sequence[Back]) -> str:
+    """Which steps need which secrets on the way back, in words."""
+    needed = [
+        f"{node.step.id} needs {' and '.join(name.removeprefix('params.') for name in sorted(secrets))}"
+        for node in all_nodes([back.node for back in way], lambda _: None)
+        if (secrets := node.step.secrets)
+    ]
+    return ", ".join(needed)
+
+
 class Undoing:
     """What undoes one finished run."""
 
@@ -106,6 +117,11 @@ class Undoing:
         way = way_back(self.runbook, {row.path: row for row in view.steps}, journal)
         if not leads_back(way, view.steps):
             raise Refused(f"{old.id[-8:]} did nothing that can be undone.")
+        if lost := _lost_secrets(way):
+            raise Refused(
+                f"{old.id[-8:]} cannot be rolled back by itself: {lost}, and secrets are removed when a "
+                "run is over. Put it right by hand, or with a runbook that asks for them."
+            )
         later = await self._database.read(partial(run_changes.later_on_locks, run=old))
         changed = [f"{other.runbook} ({other.id[-8:]}) ran since" for other in later]
         try:

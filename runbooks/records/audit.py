@@ -179,7 +179,7 @@ def _event(row: Row[Any]) -> Event:
     return Event(
         actor_kind=row.actor_kind,
         actor_id=row.actor_id,
-        actor_name=row.actor_name,
+        actor_name=row.actor_name or (chain.pseudonym(row.actor_mark) if row.actor_mark else ""),
         team=row.team,
         action=row.action,
         outcome=row.outcome,

@@ -73,7 +73,7 @@ audit_targets = Table(
     "audit_targets",
     metadata,
     Column("target", Words(200), primary_key=True),
-    Column("seq", Serial, primary_key=True, autoincrement=False),
+    Column("seq", Serial, primary_key=True, autoincrement=False, index=True),
     sqlite_with_rowid=False,
 )
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, inspect, text
 
 from runbooks.errors import RecordsError
+from runbooks.records.audit import Event, append
 from runbooks.records.database import reading
+from runbooks.records.person import Person
 from runbooks.records.trouble import plain_errors, where
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest revision under migrations/versions; a test compares.
-NEWEST = "0003"
+NEWEST = "0004"
 #: A name of our own: another program's Alembic may use the same PostgreSQL database.
 VERSION_TABLE = "maint_schema_version"
 #: "maint" in ASCII: the advisory lock under which migrations run on PostgreSQL.
@@ -36,17 +38,14 @@ def schema_state(engine: Engine) -> SchemaState:
         return _state(connection)
 
 
-def migrate(engine: Engine) -> tuple[str, ...]:
+def migrate(engine: Engine, by: Person | None = None) -> tuple[str, ...]:
     """Applies what is missing, all of it or none; the revisions that it applied, oldest first.
 
-    There is no way back: restore a backup. Raises RecordsError when a newer Maint made the schema.
+    Who has it done, if that is told, stands in the audit log. There is no way back: restore a backup. Raises
+    RecordsError when a newer Maint made the schema.
     """
     with plain_errors(engine.url), engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            # Other replicas wait here, and a migration of much data takes its time.
-            connection.execute(text("SET LOCAL statement_timeout = '15min'"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        # On SQLite the transaction itself is the lock: it began IMMEDIATE.
+        lock_schema(connection)
         state = _state(connection)
         if state is SchemaState.NEWER:
             raise RecordsError(
@@ -63,8 +62,33 @@ def migrate(engine: Engine) -> tuple[str, ...]:
         script = ScriptDirectory.from_config(config)
         newest_first = script.iterate_revisions("head", _current(connection) or "base")
         missing = tuple(reversed([revision.revision for revision in newest_first]))
+        before = _current(connection) or ""
         command.upgrade(config, "head")
+        if by is not None:
+            append(connection, _migrated(by, before, missing))
         return missing
+
+
+def lock_schema(connection: Connection) -> None:
+    """Waits until nobody else changes the schema, and keeps it so until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        # Other replicas wait here, and a migration of much data takes its time.
+        connection.execute(text("SET LOCAL statement_timeout = '15min'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    # On SQLite the transaction itself is the lock: it began IMMEDIATE.
+
+
+def _migrated(by: Person, before: str, revisions: tuple[str, ...]) -> Event:
+    return Event(
+        actor_kind=by.kind,
+        actor_id=by.id,
+        actor_name=by.name,
+        team=by.team,
+        action="schema.migrated",
+        object=revisions[-1],
+        outcome="ok",
+        details={"from": before, "revisions": revisions},
+    )
 
 
 def _config() -> "Config":

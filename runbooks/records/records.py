@@ -18,6 +18,7 @@ from runbooks.records.database import POOL_SIZE, cut_off, open_database, reading
 from runbooks.records.deliveries import Entry
 from runbooks.records.measurements import Last, Series, StoredResult
 from runbooks.records.migrate import migrate
+from runbooks.records.person import Person
 from runbooks.records.trouble import plain_errors, where
 from runbooks.scrub import Scrubber
 
@@ -43,12 +44,12 @@ class Records:
         self._writer: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, url: str, scrub: Scrubber | None = None) -> Self:
-        """Opens the database and brings its schema up to date."""
+    async def open(cls, url: str, scrub: Scrubber | None = None, by: Person | None = None) -> Self:
+        """Opens the database and brings its schema up to date; `by`: see `migrate`."""
         engine = await asyncio.to_thread(open_database, url, scrub)
         records = cls(engine)
         try:
-            await asyncio.to_thread(migrate, engine)
+            await asyncio.to_thread(migrate, engine, by)
         except BaseException:
             await records.close()
             raise

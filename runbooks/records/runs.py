@@ -329,6 +329,12 @@ def find(connection: Connection, beginning: str, limit: int = 5) -> tuple[RunRow
     return _rows(connection, query.order_by(runs.c.created_at.desc()).limit(limit))
 
 
+def still_open(connection: Connection, ids: Iterable[str]) -> frozenset[str]:
+    """Those of the runs that are not over."""
+    query = select(runs.c.id).where(runs.c.id.in_(tuple(ids)), runs.c.state.not_in(tuple(OVER)))
+    return frozenset(connection.scalars(query))
+
+
 def newest(connection: Connection, *, states: Iterable[str] = (), limit: int = 20) -> tuple[RunRow, ...]:
     """The newest runs, of those states if any are given."""
     query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)

@@ -29,7 +29,7 @@ _POSTGRES = {
     "40P01": "had two transactions in each other's way, and undid one of them: try again",
     "42P01": "has no tables of Maint, or old ones: run `maint migrate`",
     "42883": "has no tables of Maint, or old ones: run `maint migrate`",
-    "42501": "does not let Maint's role do that: grant what docs/database.md lists",
+    "42501": "does not let Maint's role do that: `maint migrate --harden` grants it (docs/database.md)",
     "25006": "is read-only: is it a standby? Point `database:` at the primary",
     "53100": "cannot grow: its disk is full. Nothing is recorded until there is room",
     "53300": "has no connection left: raise max_connections, or run fewer replicas",

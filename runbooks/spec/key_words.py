@@ -101,7 +101,7 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
     Action: {
         "timeout": "how long it may take, at most 24h",
         "grace": "how long it has to end when it is cancelled, before it is killed",
-        "risk": "of `command`, `script` and `http.request`, as only the file knows: `read`, `low`, `high`",
+        "risk": "of `command`, `script` and `http.request`: `read`, `low`, `medium` or `high`",
         "repeatable": "likewise: doing it twice is the same as doing it once, so a crash in it asks nobody",
     },
 }

@@ -27,7 +27,8 @@ class Plan:
     """What would be done. `params` shows no secret; `secrets` has a salted digest of each, for comparing.
 
     `targets`: the address of each target that is named anywhere. `source`: the sha256 of the file's text.
-    `rollback`: what undoing everything would do, in its order.
+    `rollback`: what undoing everything would do, in its order. `approval`: what its first gate was made of,
+    when that is in no file.
     """
 
     runbook: str
@@ -41,10 +42,13 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     rollback: tuple[PlannedStep, ...]
     warnings: tuple[str, ...]
+    approval: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON: maps, lists, texts, numbers, booleans."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        made: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        # A plan without it has the digest that it had before there was such a thing.
+        return made if self.approval else {name: value for name, value in made.items() if name != "approval"}
 
     @property
     def digest(self) -> str:
@@ -104,6 +108,7 @@ def make_plan(
         steps=backward if undoing else forward,
         rollback=() if undoing else backward,
         warnings=tuple(dict.fromkeys([*planning.warnings, *_unlocked(forward, locks)])),
+        approval=runbook.approval,
     )
 
 

@@ -204,7 +204,7 @@ class Planning:
         )
 
     def _name_targets(self, step: RunbookStep, fields: Mapping[str, Any]) -> None:
-        for name in _targets_in(step.model, fields, self.targets):
+        for name in targets_in(step.model, fields, self.targets):
             target = self.targets.get(name)
             host = getattr(target, "host", None)
             for there in (target, self.targets.get(host) if isinstance(host, str) else None):
@@ -246,7 +246,7 @@ def _as_written(fields: Mapping[str, Any]) -> Iterator[str]:
         yield f"{key}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
 
 
-def _targets_in(model: type[Step] | None, value: Any, targets: Mapping[str, TargetBase]) -> Iterator[str]:
+def targets_in(model: type[Step] | None, value: Any, targets: Mapping[str, TargetBase]) -> Iterator[str]:
     """The names of the targets in a step's fields, and in those of the steps written inside it."""
     if isinstance(value, dict):
         named = value.get("target", EVERY)
@@ -255,7 +255,7 @@ def _targets_in(model: type[Step] | None, value: Any, targets: Mapping[str, Targ
         elif named == EVERY and model is not None and issubclass(model, Check):
             yield from (name for name, target in targets.items() if isinstance(target, model.needs))
         for key, inner in value.items():
-            yield from _targets_in(CHECKS.get(key), inner, targets)
+            yield from targets_in(CHECKS.get(key), inner, targets)
     elif isinstance(value, list):
         for inner in value:
-            yield from _targets_in(None, inner, targets)
+            yield from targets_in(None, inner, targets)

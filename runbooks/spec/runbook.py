@@ -1,5 +1,6 @@
 """A runbook file: what it is for, what it asks for, its steps, and how it is undone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -44,6 +45,7 @@ class Runbook:
     """A runbook as it was read. `digest` is the sha256 of the file's bytes, `source` their text.
 
     `rollback` is done after what undoes the steps. `locks` and `title` may hold references to parameters.
+    `approval`: what made its first step a gate that is in no file (see `with_approval`).
     """
 
     name: str
@@ -63,6 +65,7 @@ class Runbook:
     rollback: tuple[RunbookStep, ...] = ()
     channel: str = ""
     source: str = field(default="", repr=False)
+    approval: Mapping[str, Any] = field(default_factory=dict)
 
 
 def from_source(path: str, source: str, kinds: Kinds, targets: TargetTypes | None = None) -> Runbook:

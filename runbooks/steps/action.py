@@ -39,6 +39,7 @@ class Risk(StrEnum):
 
     READ = "read"  #: it only looks
     LOW = "low"  #: it changes something that is easily put right
+    MEDIUM = "medium"  #: it can be felt, and is put right within minutes
     HIGH = "high"  #: it can hurt the people who use the system
 
 

@@ -86,8 +86,8 @@ class _LocalProcess:
         own = {name: os.environ.get(name, default) for name, default in _ENVIRONMENT.items()}
         script = (f"/dev/fd/{self._script.fileno()}",) if job.script is not None else ()
         out, err = self._pipes
-        try:
-            self._process = await asyncio.create_subprocess_exec(
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
                 *job.argv,
                 *script,
                 stdin=self._stdin,
@@ -98,6 +98,14 @@ class _LocalProcess:
                 env={**own, **job.environment},
                 start_new_session=True,
             )
+        )
+        try:
+            self._process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # asyncio would kill the program alone, and not what it has started by then.
+            with suppress(OSError):
+                self._process = await starting
+            raise
         except OSError as error:
             missing = job.directory is not None and error.filename == job.directory
             what = f"in the directory {job.directory}" if missing else f"on {self._where}"

@@ -4,17 +4,21 @@ import asyncio
 import codecs
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from runbooks.visible import one_line, printable
 
 #: Characters of a line that are waited for; a longer one is passed on in pieces.
 LONGEST_LINE = 16_000
+#: Characters in which a line break is looked for, to cut at.
+NEAR = 4_000
 #: Seconds between two lines of progress.
 TELL_EVERY = 0.2
 #: Characters that the words about what was left out may take.
 _WORDS = 60
 
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
+_KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY")
 _SPACES = re.compile(r"\s")
 
 
@@ -60,8 +64,8 @@ def _last_written(line: str) -> str:
 
 class Kept:
     """At most `most` characters of a text that comes in pieces: its beginning, its end, and how many bytes
-    were left out between them. It is cut at a blank or a line break: no half of a secret that no scrubber
-    would know."""
+    were left out between them. It is cut at a line break, or at a blank: no half of a secret that no
+    scrubber would know."""
 
     def __init__(self, most: int) -> None:
         self._half = (most - _WORDS) // 2
@@ -88,16 +92,47 @@ class Kept:
         head, tail = self._head, "".join(self._tail)
         if len(head.encode()) + len(tail.encode()) == self._bytes and len(tail) <= self._half:
             return head + tail
-        end = _SPACES.search(tail, max(0, len(tail) - self._half))
-        begin = max((found.end() for found in _SPACES.finditer(head)), default=0)
-        head, tail = head[:begin], tail[end.end() :] if end else ""
+        end = _cut_after(tail, max(0, len(tail) - self._half))
+        head, tail = head[: _cut_before(head)], tail[end:]
         left_out = self._bytes - len(head.encode()) - len(tail.encode())
         return f"{head}{mark_left_out(left_out)}{tail}"
+
+
+def _cut_before(text: str) -> int:
+    """Where to cut its end off: at a line break, as a secret may hold blanks, if there is one near."""
+    at = text.rfind("\n", max(0, len(text) - NEAR)) + 1
+    return at or max((found.end() for found in _SPACES.finditer(text)), default=0)
+
+
+def _cut_after(text: str, least: int) -> int:
+    """The same for its beginning, of which so much goes at least."""
+    at = text.find("\n", least, least + NEAR) + 1
+    found = None if at else _SPACES.search(text, least)
+    return at or (found.end() if found else len(text))
 
 
 def mark_left_out(count: int) -> str:
     """The line that stands for so many bytes."""
     return f"\n[… {count:,} bytes are left out here …]\n"
+
+
+class KeyLines:
+    """Knows the lines of a private key: alone, each looks like nothing in particular."""
+
+    def __init__(self) -> None:
+        self._inside = False
+
+    def without(self, lines: Sequence[str]) -> list[str]:
+        """The lines that are of none; a key may begin in one call and end in a later one."""
+        found = []
+        for line in lines:
+            if _KEY_BEGINS.search(line):
+                self._inside = True
+            if not self._inside:
+                found.append(line)
+            if _KEY_ENDS.search(line):
+                self._inside = False
+        return found
 
 
 class Teller:
@@ -110,7 +145,8 @@ class Teller:
 
     def say(self, line: str) -> None:
         """This is the last line now."""
-        self._line = one_line(line) or self._line
+        # All of it: who cuts it before it is scrubbed may leave half a secret.
+        self._line = one_line(line, LONGEST_LINE) or self._line
         if self._timer is None and self._line:
             self._now()
             self._timer = asyncio.get_running_loop().call_later(TELL_EVERY, self._again)

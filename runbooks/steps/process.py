@@ -10,7 +10,7 @@ from runbooks.spec.model import show_duration
 from runbooks.steps.action import LONGEST_OUTPUT, Doubtful, Failed
 from runbooks.steps.job import Job, Process, Stream
 from runbooks.steps.machine import Machine, too_slow
-from runbooks.steps.printed import Kept, Lines, Teller
+from runbooks.steps.printed import Kept, KeyLines, Lines, Teller
 
 #: Seconds in which nothing more comes after a program is over: what it left behind holds its output.
 _SILENCE = 1.0
@@ -46,7 +46,7 @@ class Printed:
 
     async def read(self, stream: Stream, *, errors: bool) -> None:
         """Reads a stream to its end."""
-        lines = Lines()
+        lines, keys = Lines(), KeyLines()
         more = True
         while more:
             data = await stream.read(64 * 1024)
@@ -57,13 +57,13 @@ class Printed:
                 await self._look_at(found)
                 self._looking = False
             self._heard = asyncio.get_running_loop().time()
-            self._show(found, lines.drawn, errors)
+            self._show(found, keys.without(found), lines.drawn, errors)
 
-    def _show(self, lines: Sequence[str], drawn: str, errors: bool) -> None:
+    def _show(self, lines: Sequence[str], to_tell: Sequence[str], drawn: str, errors: bool) -> None:
         if not self._shown:
             return
         self._kept.add("".join(lines))
-        last = next((text for line in reversed(lines) if (text := line.strip())), "")
+        last = next((text for line in reversed(to_tell) if (text := line.strip())), "")
         if last:
             self.last_line = last
             self.last_error = last if errors else self.last_error

@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 
-from commands.rights import environments
-from runbooks.access import Access, Grant, Place, terminal_access
+from runbooks.access import Access, Grant, Place, Touch, terminal_access, touched
 from tests.commands.world import OPS, TARGETS
 
 DIRECT = Place(id="D1", direct=True)
+
+
+def on(*environments: str) -> set[Touch]:
+    """A target in each of these."""
+    return {Touch(target=f"one-of-{name}", environment=name) for name in environments}
 
 
 def access(place: Place = OPS, **grant: Any) -> Access:
@@ -32,14 +36,14 @@ def access(place: Place = OPS, **grant: Any) -> Access:
         (access(runbooks=("clean",)), {"production"}, False),
         (access(commands=("*",)), {"production"}, False),
         (Access(frozenset(), (Grant(role="sre", runbooks=("*",)),), OPS), {"production"}, False),
-        (terminal_access(), {"production", ""}, True),
+        (terminal_access("sam", None, owner=True), {"production", ""}, True),
     ],
 )
 def test_one_grant_must_cover_the_runbook_its_environments_and_the_channel(
     who: Access, environments: set[str], allowed: bool
 ) -> None:
     """A grant of commands gives no runbook, and environments are not put together from several grants."""
-    assert who.may_run("deploy", environments) is allowed
+    assert who.may_run("deploy", on(*environments)).allowed is allowed
 
 
 def test_environments_of_two_grants_are_not_added_up() -> None:
@@ -49,8 +53,8 @@ def test_environments_of_two_grants_are_not_added_up() -> None:
     )
     both = Access(frozenset({"sre"}), grants, OPS)
 
-    assert both.may_run("deploy", {"staging"})
-    assert not both.may_run("deploy", {"staging", "production"})
+    assert both.may_run("deploy", on("staging")).allowed
+    assert not both.may_run("deploy", on("staging", "production")).allowed
 
 
 @pytest.mark.parametrize(
@@ -69,14 +73,14 @@ def test_environments_of_two_grants_are_not_added_up() -> None:
 )
 def test_a_plan_touches_the_environments_of_all_its_targets(plan: dict[str, Any], found: set[str]) -> None:
     """A target that is known only later, or not any more, is in no environment: only `*` covers that."""
-    assert environments(plan, TARGETS) == found
+    assert {touch.environment for touch in touched(plan, TARGETS) if touch.somewhere} == found
 
 
 def test_breaking_the_glass_is_granted_by_its_name_only() -> None:
     """`*` grants every command, and not this."""
-    assert access(commands=("*",)).roles_granted("break-glass", ["production"]) == frozenset()
-    assert access(commands=("break-glass",)).roles_granted("break-glass", ["production"]) == {"sre"}
+    assert access(commands=("*",)).roles_granted("break-glass", on("production")) == frozenset()
+    assert access(commands=("break-glass",)).roles_granted("break-glass", on("production")) == {"sre"}
     assert (
-        access(commands=("break-glass",), channels=("alerts",)).roles_granted("break-glass", ["production"])
+        access(commands=("break-glass",), channels=("alerts",)).roles_granted("break-glass", on("production"))
         == frozenset()
     )

@@ -70,6 +70,7 @@ def dispatcher(records: Records, act: Scripted) -> Dispatcher:
         commands={"act": act},
         runs=Engine(),
         records=records,
+        proof=None,  # type: ignore[arg-type]
     )
     return Dispatcher(services, records, scrub)
 
@@ -77,7 +78,11 @@ def dispatcher(records: Records, act: Scripted) -> Dispatcher:
 def request(text: str, access: Access | None = None) -> Request:
     actor = Actor(kind=ActorKind.SLACK, id="U1", name="sam", team="T1")
     return Request(
-        actor=actor, place=OPS, access=access or terminal_access(), correlation="0123456789c0rr", text=text
+        actor=actor,
+        place=OPS,
+        access=access or terminal_access("sam", None, owner=True),
+        correlation="0123456789c0rr",
+        text=text,
     )
 
 

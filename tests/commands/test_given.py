@@ -65,7 +65,7 @@ def test_what_is_missing_is_said_with_the_whole_command() -> None:
 
     assert str(error).splitlines() == [
         "version: must look like 1.2",
-        "Complete it: maint run deploy version=VERSION token=TOKEN note='it'\"'\"'s late'",
+        "Complete it: maint run deploy version=VERSION note='it'\"'\"'s late'",
     ]
     assert split_words("note='it'\"'\"'s late'") == ("note=it's late",)
 

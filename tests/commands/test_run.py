@@ -100,7 +100,7 @@ async def test_at_the_terminal_a_card_goes_to_the_runbooks_channel() -> None:
 
 async def test_what_is_missing_becomes_a_form() -> None:
     """Slack gets what it needs for a modal; the words say the same to who cannot see one."""
-    reply = await World().ask(in_slack("sam", "run deploy note=later token=hunter22"))
+    reply = await World().ask(in_slack("sam", "run deploy note=later"))
 
     assert reply.form == RunForm(
         runbook="deploy",
@@ -108,7 +108,7 @@ async def test_what_is_missing_becomes_a_form() -> None:
         faults={"version": "is missing: Version to roll out"},
         word="run",
     )
-    assert "Complete it: /maint run deploy version=VERSION token=TOKEN note=later" in read(reply)
+    assert "Complete it: /maint run deploy version=VERSION note=later" in read(reply)
 
 
 async def test_a_locked_target_is_waited_for_and_said() -> None:
@@ -137,11 +137,29 @@ async def test_no_secret_that_was_typed_is_in_the_audit_log_or_the_answer() -> N
     assert world.audit.events[0].object == "run deploy version=1.2 'token=[secret]'"
 
 
+@pytest.mark.parametrize("word", ["run", "plan"])
+async def test_a_secret_that_was_typed_is_refused(word: str) -> None:
+    """In Slack and at the terminal: it is asked for instead, and nothing is started."""
+    world = World()
+    typed = f"{word} deploy version=1.2 token=hunter22"
+    slack = await world.ask(in_slack("sam", typed))
+    terminal = await world.ask(at_terminal(typed))
+
+    assert slack.form is not None
+    assert slack.form.given == {"version": "1.2"}
+    assert "leave it out, and a form asks for it" in slack.form.faults["token"]
+    assert f"Complete it: /maint {word} deploy version=1.2" in read(slack)
+    assert "token=file:PATH or token='${VARIABLE}'" in read(terminal)
+    assert world.engine.done == []
+    assert "hunter22" not in repr((slack, terminal, world.audit.events))
+
+
 async def test_a_plan_shows_everything_and_touches_nothing() -> None:
     """Steps, targets, lines, gate, risk, locks and who holds them, the way back, warnings, the digest."""
     world = World(Engine(held=(lock(),), stopped="dana: fire"))
 
-    reply = await world.ask(in_slack("sam", "plan deploy version=1.2 token=hunter22"))
+    asked = replace(in_slack("sam", "plan deploy version=1.2 token=hunter22"), filled=True)
+    reply = await world.ask(asked)
 
     shown = read(reply)
     for said in (

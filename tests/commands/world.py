@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from commands import COMMANDS
-from commands.command import Actor, ActorKind, Holds, Request, Services
+from commands.command import Actor, ActorKind, Holds, Looked, LookUp, Request, Services
 from commands.dispatch import Admission, Dispatcher
 from commands.reply import Alarm, Buttons, Fields, Lines, Listing, Note, Paragraph, Reply, Rows, plain
 from runbooks.access import Access, Grant, Place, terminal_access
@@ -22,6 +22,7 @@ from runbooks.records.audit import Event
 from runbooks.records.person import Person
 from runbooks.records.runs import AskRow, EffectRow, LockRow, RunRow, RunView, StepRow, VoteRow
 from runbooks.scrub import Scrubber
+from runbooks.spec.approval import with_approval
 from runbooks.spec.library import load_library
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
@@ -135,8 +136,10 @@ class Engine:
         self.views.update({each.run.id: each for each in views})
         return self
 
-    async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan:
-        found = RUNBOOKS[runbook]
+    async def plan(
+        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None = None
+    ) -> Plan:
+        found = with_approval(RUNBOOKS[runbook], approval)
         return make_plan(found, parse_params(found.params, params, TARGETS), TARGETS)
 
     async def start(
@@ -148,8 +151,11 @@ class Engine:
         channel: str = "",
         channel_name: str = "",
         key: str | None = None,
+        approval: Mapping[str, Any] | None = None,
     ) -> RunRow:
-        self.done.append(("start", runbook, dict(params), by, channel, key))
+        self.done.append(
+            ("start", runbook, dict(params), by, channel, key, *([approval] if approval else []))
+        )
         row = run_row(
             runbook=runbook, state="queued", waiting_on="", channel=channel, channel_name=channel_name
         )
@@ -222,6 +228,11 @@ class Engine:
         return self.stopped
 
 
+def grant(line: int, **said: Any) -> Grant:
+    """A grant in that line of maint.yaml."""
+    return Grant(**said).model_copy(update={"written_at": f"maint.yaml:{line}"})
+
+
 #: Who is who: Slack ids, and the roles that they have.
 ROLES = {
     "sam": ("USAM", frozenset({"dev"})),
@@ -230,10 +241,10 @@ ROLES = {
     "nobody": ("UNOBODY", frozenset[str]()),
 }
 GRANTS = (
-    Grant(role="dev", runbooks=("deploy",), environments=("production",), channels=("ops",)),
-    Grant(role="dev", runbooks=("clean",), environments=("production",)),
-    Grant(role="admin", commands=("*",), runbooks=("*",)),
-    Grant(role="chief", commands=("break-glass",)),
+    grant(2, role="dev", runbooks=("deploy",), environments=("production",), channels=("ops",)),
+    grant(3, role="dev", runbooks=("clean",), environments=("production",)),
+    grant(4, role="admin", commands=("*",), runbooks=("*",)),
+    grant(5, role="chief", commands=("break-glass",)),
 )
 
 
@@ -252,6 +263,18 @@ async def no_login(_: Iterable[str]) -> frozenset[str]:
     raise Refused("nobody knows you")
 
 
+def looking_up(place: Place) -> LookUp:
+    """Finds the people of this world by their ids; U0123ABCD is an admin, UGUEST a guest."""
+
+    async def look_up(user: str) -> Looked:
+        known = {id_: (name, roles) for name, (id_, roles) in ROLES.items()}
+        name, roles = known.get(user, ("somebody", frozenset({"admin"} if user == "U0123ABCD" else ())))
+        refusal = "Maint does not answer guests." if user == "UGUEST" else ""
+        return Looked(name=name, access=Access(roles, GRANTS, place), refusal=refusal)
+
+    return look_up
+
+
 def in_slack(name: str, text: str, *more_roles: str, place: Place = OPS) -> Request:
     """What somebody types in #ops."""
     id_, roles = ROLES[name]
@@ -263,6 +286,7 @@ def in_slack(name: str, text: str, *more_roles: str, place: Place = OPS) -> Requ
         correlation="c" * 26,
         text=text,
         holds=holding({id_, *roles}),
+        look_up=looking_up(place),
     )
 
 
@@ -272,10 +296,11 @@ def at_terminal(text: str, acts_as: str = "", *roles: str) -> Request:
     return Request(
         actor=actor,
         place=Place(id="terminal"),
-        access=terminal_access(GRANTS),
+        access=terminal_access("alice", None, owner=True, others=GRANTS),
         correlation="c" * 26,
         text=text,
         holds=holding({acts_as, *roles}) if acts_as else no_login,
+        look_up=looking_up(Place(id="")),
     )
 
 
@@ -306,6 +331,7 @@ class World:
             commands=COMMANDS,
             runs=self.engine,
             records=None,  # type: ignore[arg-type]
+            proof=None,  # type: ignore[arg-type]
             channels={"ops": "C1", "alerts": "C2"},
             now=lambda: NOW,
         )

@@ -1,15 +1,17 @@
 """Rollouts: stages set, seen to have taken, soaked and gated; failures; and what people say meanwhile."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from runbooks.engine.at import Finished, NotApproved, Undo, Waiting
+from runbooks.engine.authority import NotAllowed
 from runbooks.engine.rollout_state import StageState, recorded_of
 from runbooks.engine.rollouts import run_rollout
 from runbooks.errors import StepError
 from runbooks.steps.rollout import Rollout
-from tests.engine.at_double import BEGAN, World, drive, look
+from tests.engine.at_double import BEGAN, AtDouble, World, drive, look
 from tests.engine.moving import MemoryTraffic, System
 from tests.engine.rolling import (
     CRITICAL,
@@ -221,6 +223,32 @@ async def test_a_gate_that_is_rejected_is_a_failure(on_failure: str) -> None:
     assert "Ann rejected it: not on a Friday" in str(outcome)
     assert isinstance(outcome, Undo if on_failure == "rollback" else NotApproved)
     assert world.open_asks == []
+
+
+@pytest.mark.parametrize("on_failure", ["rollback", "ask"])
+async def test_a_stage_that_nobody_may_have_set_any_more_is_asked_about(
+    monkeypatch: pytest.MonkeyPatch, on_failure: str
+) -> None:
+    """Neither set nor rolled back by itself: people are asked, and the rollout's own buttons are gone."""
+    effect = AtDouble.effect
+
+    async def asked(self: AtDouble, name: str, act: Any, **how: Any) -> Any:
+        if name == "stage-25" and self.row.attempt == 1:
+            raise NotAllowed("Rita may not run deploy any more")
+        return await effect(self, name, act, **how)
+
+    monkeypatch.setattr(AtDouble, "effect", asked)
+    model, system = rollout(on_failure=on_failure), System()
+    world = world_of(model, system)
+
+    with pytest.raises(NotAllowed, match="Rita may not"):
+        await drive(world, run_rollout, model)
+    assert system.told == [("2.0.0", 10)]
+    assert world.open_asks == []
+
+    world.attempt = 2
+    assert isinstance(await drive(world, run_rollout, model), Finished)
+    assert system.told == ALL
 
 
 async def test_promote_ends_the_soak_of_the_stage_that_was_seen() -> None:

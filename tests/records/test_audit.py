@@ -115,9 +115,9 @@ def test_a_time_without_a_zone_is_refused(engine: Engine) -> None:
 
 def test_an_event_stands_only_if_its_transaction_does(engine: Engine) -> None:
     """What is rolled back leaves no event."""
-    with engine.connect() as connection:
+    with engine.connect() as connection, connection.begin() as transaction:
         append(connection, make_event())
-        connection.rollback()
+        transaction.rollback()
 
     with reading(engine) as connection:
         assert newest(connection) == ()
@@ -311,5 +311,7 @@ def test_the_search_for_changes_finds_them(source: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
 def test_no_function_changes_events(path: Path) -> None:
-    """No code in the package updates or deletes audit events."""
-    assert list(changes_of_events(path.read_text())) == []
+    """No code in the package updates or deletes audit events, but what removes them for their age."""
+    allowed = ["delete(audit_events)"] if path.stem == "retention" else []
+
+    assert list(changes_of_events(path.read_text())) == allowed

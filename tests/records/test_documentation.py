@@ -36,7 +36,7 @@ def least_url(postgres_url: str) -> Iterator[str]:
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f"CREATE ROLE {role} LOGIN")
         (grants,) = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
-        admin.execute(grants.replace("TO maint;", f"TO {role};"))
+        admin.execute(grants.replace("TO maint_app;", f"TO {role};"))
     yield postgres_url.replace("//postgres:@", f"//{role}:@")
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
@@ -96,7 +96,7 @@ async def test_a_missing_grant_is_said(least: Records, postgres_url: str) -> Non
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f"REVOKE INSERT ON deliveries FROM {least.engine.url.username}")
 
-    with pytest.raises(RecordsError, match=r"grant what docs/database\.md lists"):
+    with pytest.raises(RecordsError, match="`maint migrate --harden` grants it"):
         await least.record(make_event(), "k")
 
 

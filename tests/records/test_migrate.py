@@ -2,9 +2,11 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -13,9 +15,14 @@ from sqlalchemy.exc import DBAPIError
 
 from runbooks.errors import RecordsError
 from runbooks.records import migrate as migrate_module
+from runbooks.records.audit import append, newest
 from runbooks.records.database import open_database, reading
 from runbooks.records.migrate import NEWEST, VERSION_TABLE, SchemaState, migrate, schema_state
+from runbooks.records.person import Person
 from runbooks.records.schema import metadata
+from tests.records.by_hand import by_hand
+from tests.records.conftest import make_event
+from tests.records.run_rows import add_run
 
 MIGRATIONS = Path(migrate_module.__file__).with_name("migrations")
 
@@ -118,3 +125,67 @@ def test_there_is_no_way_back(engine: Engine) -> None:
 
     with pytest.raises(RecordsError, match="restore a backup"):
         revision.module.downgrade()
+
+
+def test_who_has_it_migrated_is_an_event_of_the_same_transaction(empty: Engine) -> None:
+    """With the revisions; a second time there is nothing to tell, and without a person nothing is told."""
+    ada = Person(kind="terminal", id="ada@bastion", name="Ada")
+    migrate(empty, ada)
+    migrate(empty, ada)
+    with reading(empty) as connection:
+        (found,) = newest(connection)
+
+    assert (found.event.actor_id, found.event.action, found.event.object) == (
+        "ada@bastion",
+        "schema.migrated",
+        NEWEST,
+    )
+    assert found.event.details["revisions"][-1] == NEWEST
+
+
+def test_a_log_from_before_the_chain_is_chained(empty: Engine, database_url: str) -> None:
+    """Every event in its order, with its name and the runbook of its run; nothing else about it changes."""
+    with empty.begin() as connection:
+        config = migrate_module._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        run = add_run(connection, runbook="vacuum")
+        for number in range(1, 8):
+            values = {
+                "id": f"e{number}",
+                "at": datetime(2026, 3, 1, 12, 0, number % 4, 1000, tzinfo=UTC),
+                "actor_kind": "slack",
+                "actor_id": f"U{number % 2}",
+                "actor_name": ("Ada", "Bj\u00f6rn", "")[number % 3],
+                "team": "T1",
+                "action": "command.run",
+                "object": f"run vacuum {number} \u2028",
+                "outcome": "ok" if number % 2 else "denied",
+                "channel": "C1",
+                "channel_name": "ops",
+                "correlation": run if number > 3 else f"c{number}",
+                "details": '{"a":"\u00e9"}',
+            }
+            # As the version of that time did.
+            kept = values | {"at": values["at"].strftime("%F %T.%f+00:00")}
+            if empty.dialect.name == "sqlite":
+                kept["at"] = values["at"].strftime("%F %T.%f")
+            places = ", ".join(f":{name}" for name in values)
+            columns = ", ".join(values)
+            connection.execute(text(f"INSERT INTO audit_events ({columns}) VALUES ({places})"), kept)
+
+    assert migrate(empty) == ("0003", "0004")
+    with reading(empty) as connection:
+        found = [recorded.event for recorded in reversed(newest(connection))]
+    assert [event.id for event in found] == [f"e{number}" for number in range(1, 8)]
+    assert [event.actor_name for event in found] == ["Bj\u00f6rn", "", "Ada"] * 2 + ["Bj\u00f6rn"]
+    assert [event.runbook for event in found] == [""] * 3 + ["vacuum"] * 4
+    assert [event.at.second for event in found] == [1, 2, 3, 3, 3, 3, 3]  # times do not go back in a chain
+    assert {event.details["a"] for event in found} == {"\u00e9"}
+    with by_hand(database_url) as hand:
+        assert hand.verify() == ""
+        assert [row["seq"] for row in hand.rows()] == list(range(1, 8))
+    with empty.begin() as connection:
+        append(connection, make_event())
+    with by_hand(database_url) as hand:
+        assert hand.verify() == ""

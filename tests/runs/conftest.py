@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from runbooks.engine.authority import Authority
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.crew import Crew
 from runbooks.engine.engine import Engine
@@ -135,8 +136,9 @@ async def house_of(
     targets: Mapping[str, TargetBase] | None = None,
     clock: Clock | None = None,
     rhythm: Rhythm | None = None,
+    authority: Authority | None = None,
 ) -> AsyncIterator[House]:
-    """A process that carries runs, from ready to stopped."""
+    """A process that carries runs, from ready to stopped. `authority`: whom each step asks, else nobody."""
     clock = clock or Clock()
     scrub = Scrubber()
     here = {"here": HostTarget(type="host", name="here")}
@@ -152,6 +154,7 @@ async def house_of(
             scrub=scrub,
             sealer=Sealer(KEY),
             now=clock,
+            authority=authority,
         )
         crew = Crew(
             engine,

@@ -506,3 +506,50 @@ async def test_a_secret_parameter_is_in_no_row(build: Build, tmp_path: Any) -> N
         assert house.effects() == ["used"]
         assert [row for row in (*kept, *left) if "hunter22" in row] == []
         assert view.run.secrets == {}
+
+
+UNDONE = """
+    name: undone
+    title: Undone
+    params: {token: {type: string, secret: true}}
+    steps:
+      - id: use
+        command:
+          target: here
+          run: [sh, -c, 'echo used >> effects']
+          directory: DIR
+          environment: {TOKEN: '{{ params.token }}'}
+        rollback:
+          command:
+            target: here
+            run: [sh, -c, 'test "$TOKEN" = hunter22hunter22 && echo undone >> effects']
+            directory: DIR
+            environment: {TOKEN: '{{ params.token }}'}
+      - id: go
+        gate: {approvers: [sre]}
+"""
+
+
+async def test_a_rollback_has_the_secrets_of_the_run_while_it_is_not_over(
+    build: Build, tmp_path: Any
+) -> None:
+    """Of one that is over it says which secret it would need; and this process knows none of it any more."""
+    async with build(texts(tmp_path, undone=UNDONE)) as house:
+        back = await house.start("undone", token="hunter22hunter22")
+        await house.waiting(back, "gate")
+        assert await house.engine.forget_secrets() == 0
+        assert house.scrub("hunter22hunter22") == PLACEHOLDER
+        await house.engine.rollback(back, SAM, "not now")
+        await house.over(back, RunState.ROLLED_BACK)
+        done = await house.start("undone", token="hunter22hunter22")
+        await house.waiting(done, "gate")
+        await house.answer(done, "approve", SAM)
+        await house.over(done)
+
+        with pytest.raises(Refused, match="use needs token, and secrets are removed when a run is over"):
+            await house.engine.rollback(done, SAM, "too late")
+        await house.crew.tidy()
+
+        assert house.effects() == ["used", "undone", "used"]
+        assert house.scrub.owners == ()
+        assert house.scrub("hunter22hunter22") == "hunter22hunter22"

@@ -101,8 +101,9 @@ async def test_who_may_not_is_refused_in_private_and_recorded(
         events = await workplace.audit(Filter(outcome="denied"))
 
     assert message.ephemeral_to == sandbox.workspace.member(user).id
-    assert [event.event.actor_id for event in events] == [sandbox.workspace.member(user).id]
-    assert events[0].event.object == line.removeprefix("/maint ")
+    assert {event.event.actor_id for event in events} == {sandbox.workspace.member(user).id}
+    (refused,) = [event.event for event in events if event.event.action != "person.refused"]
+    assert refused.object == line.removeprefix("/maint ")
     assert site.hits == 0
 
 
@@ -131,12 +132,14 @@ async def test_only_granted_environments_are_checked(
 
 
 async def test_every_request_is_in_the_audit_log(sandbox: Sandbox, workplace: Workplace) -> None:
-    """A request and its end are two events with one correlation id: who, what, from where, how it went."""
+    """Who it was, the request and its end are events with one correlation id: who, what, where, how."""
     async with workplace.serving():
         await sandbox.slash("sre1", "ops", "/maint health app")
         card = await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"))
-        asked, done = [recorded.event for recorded in await workplace.audit()]
+        known, asked, done = [recorded.event for recorded in await workplace.audit()]
 
+    assert (known.action, known.actor_name, known.outcome) == ("person.identified", "sre1", "ok")
+    assert known.correlation == asked.correlation
     assert (asked.action, asked.outcome) == ("command.health", "accepted")
     assert (asked.actor_id, asked.actor_name) == ("U00000SRE1", "sre1")
     assert (asked.object, asked.channel, asked.channel_name) == ("health app", "C000000OPS", "ops")
@@ -150,11 +153,11 @@ async def test_the_next_report_says_how_it_was(sandbox: Sandbox, workplace: Work
     async with workplace.serving():
         await sandbox.slash("admin", "ops", "/maint health app")
         await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}ok"))
-        site.seconds = 0.6
+        site.seconds = 3.1
         await sandbox.slash("admin", "ops", "/maint health app")
-        card = await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}warning"))
+        card = await sandbox.wait_for(lambda: newest(sandbox, f"{REPORTED}warning"), 15)
 
-    assert "> 500 ms" in card.shown
+    assert "> 3,000 ms" in card.shown
     assert "7-day median" in card.shown
 
 

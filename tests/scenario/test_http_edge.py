@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bot.http import LARGEST_BODY
 from bot.sandbox import Sandbox
 from bot.slack.requests import is_signed
+from runbooks.records.audit import Filter
 from tests.scenario.conftest import Workplace, newest
 
 BODY = b"command=%2Fmaint&text=whoami&team_id=T00SANDBOX&user_id=U0000ADMIN&trigger_id=1"
@@ -136,7 +137,7 @@ async def test_every_channel_is_no_direct_message(
     body = BODY.replace(b"whoami", b"health") + f"&channel_id={channel}&channel_name={name}".encode()
     async with by_http.serving():
         await sandbox.request(body, headers(sandbox.signing_secret, body))
-    (event,) = await by_http.audit()
+    (event,) = await by_http.audit(Filter(action="command.health"))
 
     assert (event.event.outcome, event.event.channel) == ("denied", channel)
 
@@ -196,3 +197,41 @@ def test_what_is_signed_within_five_minutes_is_taken(body: bytes, skew: int) -> 
     timestamp = str(now + skew)
 
     assert is_signed("secret", timestamp, sign("secret", timestamp, body), body, now)
+
+
+async def test_slack_may_make_sure_of_the_address_for_events(sandbox: Sandbox, by_http: Workplace) -> None:
+    """Before Slack sends events somewhere it asks for its challenge back; unsigned nobody gets it."""
+    body = json.dumps({"type": "url_verification", "token": "t", "challenge": "3eZbrw1a"}).encode()
+    signed = headers(sandbox.signing_secret, body, content_type="application/json")
+    async with by_http.serving():
+        answer = await sandbox.request(body, signed)
+        forged = await sandbox.request(body, {**signed, "X-Slack-Signature": "v0=" + "0" * 64})
+
+    assert (answer.status, "3eZbrw1a" in answer.body) == (200, True)
+    assert (forged.status, "3eZbrw1a" in forged.body) == (401, False)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "user_change", "user": "U0000ADMIN"},
+        {"type": "user_change"},
+        {"type": "user_change", "user": {"id": ["U0000ADMIN"]}},
+        {"type": "subteam_updated", "subteam": ["S1"]},
+        {"type": "subteam_members_changed", "subteam_id": {"a": 1}},
+        {"type": "subteam_updated", "subteam": {"id": "S" * 5000}},
+    ],
+)
+async def test_an_event_of_an_odd_shape_does_no_harm(
+    sandbox: Sandbox, by_http: Workplace, event: dict[str, object]
+) -> None:
+    """Signed, but nothing that Slack would send: no 5xx, and who asks next is answered."""
+    payload = {"type": "event_callback", "team_id": "T00SANDBOX", "event_id": "Ev1", "event": event}
+    body = json.dumps(payload).encode()
+    async with by_http.serving():
+        signed = headers(sandbox.signing_secret, body, content_type="application/json")
+        answer = await sandbox.request(body, signed)
+        await sandbox.slash("admin", "ops", "/maint whoami")
+        await sandbox.wait_for(lambda: newest(sandbox, "admin", as_user="admin"))
+
+    assert answer.status < 500

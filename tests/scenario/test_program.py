@@ -2,20 +2,28 @@
 
 import asyncio
 import contextlib
+import getpass
 import json
 import os
 import pty
 import signal
+import socket
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from bot.sandbox import Sandbox
 from bot.sandbox.faults import Fault, Trouble
+from runbooks.errors import RecordsError
+from runbooks.records.audit import Filter
+from runbooks.records.database import open_database
 from tests.scenario.conftest import Site, Workplace, newest
 
 REPORTED = "Morning health check: "
@@ -223,7 +231,7 @@ async def test_check_and_serve_list_every_fault(workplace: Workplace) -> None:
 
 @pytest.mark.parametrize(
     ("status", "seconds", "timeout", "code", "word"),
-    [(200, 0, "10s", 0, "ok"), (200, 0.6, "10s", 1, "warning"), (500, 0, "10s", 2, "critical")],
+    [(200, 0, "10s", 0, "ok"), (200, 3.1, "10s", 1, "warning"), (500, 0, "10s", 2, "critical")],
 )
 async def test_health_at_the_terminal_has_a_plugins_exit_codes(
     workplace: Workplace, site: Site, status: int, seconds: float, timeout: str, code: int, word: str
@@ -355,6 +363,68 @@ async def test_migrate_says_what_it_did(workplace: Workplace) -> None:
 
     assert "Applied: 0001" in first.out
     assert "up to date" in second.out
+    (migrated,) = await workplace.audit(Filter(action="schema.migrated"))
+    assert (migrated.event.actor_kind, migrated.event.actor_name) == ("terminal", getpass.getuser())
+
+
+async def test_migrate_hardens_postgresql_and_refuses_sqlite(workplace: Workplace) -> None:
+    """With the role of that name, twice; where there are no roles it is an error."""
+    workplace.write()
+    url = str(workplace.settings["database"])
+    role = f"app{uuid.uuid4().hex[:12]}"
+    harden = ("migrate", "--harden", "--role", role)
+
+    first = await maint(*harden, env=environment(), cwd=workplace.folder)
+    if url.startswith("sqlite"):
+        assert first.code == 1
+        assert "SQLite has no roles" in first.err
+        assert "Applied: 0001" in first.out
+        return
+    try:
+        second = await maint(*harden, env=environment(), cwd=workplace.folder)
+    finally:
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute(f"DROP OWNED BY {role}")
+            admin.execute(f"DROP ROLE {role}")
+
+    assert (first.code, second.code) == (0, 0), second.err
+    assert f"GRANT {role} TO your_login" in second.out
+    assert len(await workplace.audit(Filter(action="schema.hardened"))) == 2
+
+
+async def test_a_role_is_for_hardening(tmp_path: Path) -> None:
+    """`--role` alone would do nothing, and says so."""
+    ended = await maint("migrate", "--role", "app", env=environment(), cwd=tmp_path)
+
+    assert (ended.code, "--role goes with --harden" in ended.err) == (2, True)
+
+
+async def test_serving_begins_with_what_it_was_told(workplace: Workplace) -> None:
+    """Who migrated, and the digests of maint.yaml and of every runbook file, stand in the log first."""
+    async with workplace.serving():
+        migrated, loaded = await workplace.audit(Filter(actor_id=socket.gethostname()))
+    own = workplace.folder / "runbooks" / "health.yaml"
+
+    assert (migrated.seq, migrated.event.action) == (1, "schema.migrated")
+    assert (loaded.seq, loaded.event.action, loaded.event.object) == (2, "config.loaded", str(workplace.path))
+    details = loaded.event.details
+    assert details["maint.yaml"] == sha256(workplace.path.read_bytes()).hexdigest()
+    assert details["runbooks"]["health"] == sha256(own.read_bytes()).hexdigest()
+    assert "deploy-rollout" in details["runbooks"]
+
+
+async def test_nothing_is_served_without_the_log(workplace: Workplace) -> None:
+    """What it was told cannot be written down: it does not start."""
+    async with workplace.serving():
+        pass
+    engine = open_database(str(workplace.settings["database"]))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE audit_events RENAME TO taken_away")
+    engine.dispose()
+
+    with pytest.raises(RecordsError, match="has no tables of Maint"):
+        async with workplace.serving():
+            pytest.fail("it serves")
 
 
 async def test_the_manifest_is_for_socket_mode_or_http(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from commands.command import Services
 from commands.dispatch import Dispatcher
 from runbooks.access import Grant, Role
 from runbooks.engine.checks import CheckRunner, Limits
+from runbooks.proof.proof import Proof
 from runbooks.records import cards, outbox
 from runbooks.records.audit import Filter
 from runbooks.records.board import BoardRecords
@@ -31,6 +32,7 @@ from runbooks.records.run_tables import asks, runs
 from runbooks.scrub import Scrubber
 from runbooks.spec.library import load_library
 from runbooks.steps import CHECKS
+from runbooks.steps.reach import utc_now
 from runbooks.targets import HttpTarget, TargetBase
 from tests.records.card_rows import add_ask, add_run, add_step
 from tests.scenario.conftest import Site, serve_site
@@ -243,6 +245,7 @@ async def edged(place: Runs, site: Site, tmp_path: Path) -> AsyncIterator[Edged]
         commands=COMMANDS,
         runs=engine,
         records=place.records,
+        proof=Proof(place.records, now=utc_now),
         channels={"ops": OPS, "alerts": ALERTS},
     )
     bot = await who_are_we(place.slack.web)

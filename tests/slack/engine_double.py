@@ -18,6 +18,7 @@ from runbooks.records.records import Records
 from runbooks.records.run_tables import asks as asks_table
 from runbooks.records.run_tables import runs as runs_table
 from runbooks.records.runs import AskRow, EffectRow, LockRow, RunRow, RunView
+from runbooks.spec.approval import with_approval
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import make_plan
 from runbooks.spec.runbook import Runbook
@@ -38,8 +39,10 @@ class RowsEngine:
         self.started: list[Mapping[str, Any]] = []
         self.cancelled: list[str] = []
 
-    async def plan(self, runbook: str, params: Mapping[str, Any]) -> Plan:
-        book = self._runbooks[runbook]
+    async def plan(
+        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None = None
+    ) -> Plan:
+        book = with_approval(self._runbooks[runbook], approval)
         return make_plan(book, parse_params(book.params, params, self._targets), self._targets)
 
     async def start(
@@ -51,6 +54,7 @@ class RowsEngine:
         channel: str = "",
         channel_name: str = "",
         key: str | None = None,
+        approval: Mapping[str, Any] | None = None,
     ) -> RunRow:
         values = parse_params(self._runbooks[runbook].params, params, self._targets)
         self.started.append(values)

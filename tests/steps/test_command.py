@@ -261,6 +261,28 @@ async def test_a_cancelled_program_is_gone_when_the_step_is(host: HostTarget, tm
         await wait_until_gone(pid)
 
 
+async def test_a_program_cancelled_while_it_is_started_is_gone_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Cancelled before Maint has the process in its hands, the program and its children are ended."""
+    start = asyncio.create_subprocess_exec
+
+    async def start_slowly(*argv: str, **options: Any) -> asyncio.subprocess.Process:
+        process = await start(*argv, **options)
+        await written(tmp_path / "child")
+        step.cancel()
+        await asyncio.sleep(0.1)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_slowly)
+    step = asyncio.create_task(act("command", HERE, {"run": stubborn(tmp_path), "grace": "300ms"}))
+
+    with pytest.raises(asyncio.CancelledError):
+        await step
+    for name in ("pid", "child"):
+        await wait_until_gone(int((tmp_path / name).read_text()))
+
+
 async def test_a_program_gets_its_grace_to_end_by_itself(host: HostTarget, tmp_path: Path) -> None:
     """A program that cleans up when it is asked to end is let finish."""
     script = f"trap 'sleep 0.3; echo tidy > {tmp_path}/done; exit 0' TERM; echo up > {tmp_path}/up; "

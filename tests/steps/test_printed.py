@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbooks.steps.printed import LONGEST_LINE, Kept, Lines, Teller
+from runbooks.steps.printed import LONGEST_LINE, Kept, KeyLines, Lines, Teller
 
 PIECES = st.lists(st.text(alphabet="ab \n\té€", max_size=40), max_size=60)
 MARK = re.compile(r"\n\[… ([\d,]+) bytes are left out here …\]\n")
@@ -131,3 +131,27 @@ async def test_a_line_that_waits_is_told_without_another_one() -> None:
 
     assert told == ["a", "b"]
     teller.close()
+
+
+def test_the_lines_of_a_private_key_are_told_apart() -> None:
+    """Also when it comes in pieces; what stands before and after it is told."""
+    keys = KeyLines()
+
+    assert keys.without(["before\n", "x -----BEGIN RSA PRIVATE KEY-----\n", "MIIE\n"]) == ["before\n"]
+    assert keys.without(["AQEA\n"]) == []
+    assert keys.without(["-----END RSA PRIVATE KEY-----\n", "after\n"]) == ["after\n"]
+    assert keys.without(["-----BEGIN CERTIFICATE-----\n", "MIIB\n"]) == [
+        "-----BEGIN CERTIFICATE-----\n",
+        "MIIB\n",
+    ]
+
+
+def test_what_is_left_out_is_cut_at_line_breaks() -> None:
+    """A secret may have blanks in it: half of one would be known to nobody."""
+    kept = Kept(2_000)
+    for number in range(100):
+        kept.add(f"line {number:03} with a pass phrase of many words\n")
+
+    head, _, tail = kept.text().partition("\n[…")
+    assert head.endswith("many words\n") or head.endswith("many words")
+    assert tail.partition("…]\n")[2].startswith("line 0")

@@ -138,7 +138,8 @@ END $$
 def _postgres_triggers(schema: str) -> Iterable[str]:
     yield f"""CREATE FUNCTION maint_refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$"""
-    within = f"SET search_path = pg_catalog, {schema}"
+    # Last, or a temporary table of that name would be asked instead.
+    within = f"SET search_path = pg_catalog, {schema}, pg_temp"
     for table, name, condition, kept in (
         ("audit_events", "delete", _REMOVABLE, "OLD"),
         ("audit_names", "update", _FORGOTTEN, "NEW"),

@@ -1,0 +1,43 @@
+"""What a Maint that carries runs was told to do, as audit events: the digests of the files that it read."""
+
+import socket
+from collections.abc import Iterator
+from datetime import datetime
+
+from bot import __version__
+from bot.settings import Loaded
+from runbooks.ids import new_id
+from runbooks.records.audit import Event
+from runbooks.records.person import Person
+
+#: Runbooks that one event names: their digests must not be cut off.
+_MANY = 100
+
+
+def this_process() -> Person:
+    """Maint itself, on this machine."""
+    return Person(kind="maint", id=socket.gethostname(), name="Maint")
+
+
+def config_loaded(loaded: Loaded, by: Person, at: datetime) -> Iterator[Event]:
+    """One event; of more than a hundred runbooks several, with one correlation id."""
+    digests = [(name, runbook.digest) for name, runbook in loaded.runbooks.items()]
+    parts = [digests[start : start + _MANY] for start in range(0, len(digests), _MANY)] or [[]]
+    correlation = new_id()
+    for number, part in enumerate(parts, start=1):
+        yield Event(
+            at=at,
+            actor_kind=by.kind,
+            actor_id=by.id,
+            actor_name=by.name,
+            action="config.loaded",
+            object=loaded.path,
+            outcome="ok",
+            correlation=correlation,
+            details={
+                "maint.yaml": loaded.digest,
+                "runbooks": dict(part),
+                "version": __version__,
+                **({"part": f"{number} of {len(parts)}"} if len(parts) > 1 else {}),
+            },
+        )
