@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, Connection, FromClause, Subquery, Text, cast, func, literal_column, select
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Select,
+    Text,
+    cast,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from runbooks.records.audit_tables import audit_events, audit_names
@@ -37,54 +46,61 @@ class Written(Piece):
 class Listed(Piece):
     """As rows of texts and numbers."""
 
-    rows: tuple[tuple[Any, ...], ...]
+    rows: Sequence[tuple[Any, ...]]
 
 
 def json_lines(connection: Connection, wanted: Wanted, within: Window, limit: int = PIECE) -> Written:
     """The first events of the window that fit, a line each; the database writes them."""
-    page = matching(wanted, within).limit(limit).subquery()
-    columns = _columns(connection, page)
+    page = matching(wanted, within).limit(limit)
+    columns = _columns(connection)
     # Both keep the text of `details` as it is, which the hash is made of.
     if connection.dialect.name == "sqlite":
-        pairs = [part for name, column in columns for part in (literal_column(f"'{name}'"), column)]
-        query = select(page.c.seq, func.json_object(*pairs)).select_from(_named(page)).order_by(page.c.seq)
+        columns["details"] = func.json(columns["details"])
+        pairs = [part for name, column in columns.items() for part in (literal_column(f"'{name}'"), column)]
+        query = _only(page, [columns["seq"], func.json_object(*pairs)])
     else:
-        whole = select(*(column.label(name) for name, column in columns)).select_from(_named(page)).subquery()
+        columns["details"] = cast(columns["details"], JSON)
+        whole = _only(page, [column.label(name) for name, column in columns.items()]).subquery()
         made = cast(func.row_to_json(whole.table_valued()), Text)
         query = select(whole.c.seq, made).order_by(whole.c.seq)
-    rows = connection.execute(query).all()
+    rows = _raw(connection, query)
     text = "".join([f"{row[1]}\n" for row in rows])
     return Written(*_ends(rows), text)
 
 
 def listed(connection: Connection, wanted: Wanted, within: Window, limit: int = PIECE) -> Listed:
     """The first events of the window that fit, as rows."""
-    page = matching(wanted, within).limit(limit).subquery()
-    columns = [column for _, column in _columns(connection, page, json=False)]
-    rows = connection.execute(select(*columns).select_from(_named(page)).order_by(page.c.seq)).all()
-    return Listed(*_ends(rows), tuple(map(tuple, rows)))
+    page = matching(wanted, within).limit(limit)
+    rows = _raw(connection, _only(page, list(_columns(connection).values())))
+    return Listed(*_ends(rows), rows)
+
+
+def _only(page: Select[Any], columns: list[ColumnElement[Any]]) -> Select[Any]:
+    return page.with_only_columns(*columns, maintain_column_froms=True)
+
+
+def _raw(connection: Connection, query: Select[Any]) -> Sequence[tuple[Any, ...]]:
+    """The rows as the driver has them, which are texts and numbers only: to make rows of SQLAlchemy's of them
+    takes as long again."""
+    with connection.execute(query) as result:
+        assert result.cursor is not None
+        found: Sequence[tuple[Any, ...]] = result.cursor.fetchall()
+        return found
 
 
 def _ends(rows: Sequence[Sequence[Any]]) -> tuple[int, int, int]:
     return (len(rows), rows[0][0], rows[-1][0]) if rows else (0, 0, 0)
 
 
-def _named(page: Subquery) -> FromClause:
-    return page.outerjoin(audit_names, audit_names.c.mark == page.c.actor_mark)
-
-
-def _columns(
-    connection: Connection, page: Subquery, *, json: bool = True
-) -> list[tuple[str, ColumnElement[Any]]]:
-    """Every column with its name, in the order of the export; times as they are hashed."""
-    sqlite = connection.dialect.name == "sqlite"
-    name: ColumnElement[Any] = func.coalesce(audit_names.c.name, "")
-    found: dict[str, ColumnElement[Any]] = {each: page.c[each] for each in _BEFORE_NAME}
-    found |= {"actor_name": name} | {each: page.c[each] for each in _AFTER_NAME}
-    if sqlite:
-        found["at"] = func.replace(cast(page.c.at, Text), " ", "T") + "Z"
+def _columns(connection: Connection) -> dict[str, ColumnElement[Any]]:
+    """Every column by its name, in the order of the export; times as they are hashed."""
+    events = audit_events.c
+    # One by one: joined, the rows would have to be sorted once more.
+    known = select(audit_names.c.name).where(audit_names.c.mark == events.actor_mark).scalar_subquery()
+    found: dict[str, ColumnElement[Any]] = {name: events[name] for name in _BEFORE_NAME}
+    found |= {"actor_name": func.coalesce(known, "")} | {name: events[name] for name in _AFTER_NAME}
+    if connection.dialect.name == "sqlite":
+        found["at"] = func.replace(cast(events.at, Text), " ", "T") + "Z"
     else:
-        found["at"] = func.to_char(func.timezone("UTC", page.c.at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-    if json:
-        found["details"] = func.json(page.c.details) if sqlite else cast(page.c.details, JSON)
-    return list(found.items())
+        found["at"] = func.to_char(func.timezone("UTC", events.at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    return found
