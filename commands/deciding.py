@@ -111,7 +111,7 @@ async def decide(
     held = await holds(request, ask)
     if not permitted(ask) and not await _may_answer(request, services, view, ask):
         raise Refused(
-            f"{request.actor.name} may not answer for {view.run.runbook}: that needs a grant for it. "
+            f"You may not answer for {view.run.runbook}: that needs a grant for it. "
             f"{request.program} whoami shows yours."
         )
     if break_glass:
@@ -176,8 +176,7 @@ def check_may_stop(request: Request, services: Services, view: RunView) -> None:
     """Raises Refused unless the person may run the runbook, or asked for this run."""
     if not may_run(request, services, view.run) and not is_own(request, view.run):
         raise Refused(
-            f"{request.actor.name} may not stop {view.run.runbook}: that needs a grant for it, or to have "
-            "asked for the run."
+            f"You may not stop {view.run.runbook}: that needs a grant for it, or to have asked for the run."
         )
 
 

@@ -158,10 +158,7 @@ class Dispatcher:
         admission = replace(admission, targets=tuple(named))
         for target in targets:
             if not _open(command) and not _may_touch(request, command, target):
-                raise Refused(
-                    f"{request.actor.name} may not use {command.word} on {target.environment} "
-                    f"({target.name}) here."
-                )
+                raise Refused(f"You may not use {command.word} on {target.environment} ({target.name}) here.")
         return command.word, admission
 
     def _named_targets(self, request: Request, admission: Admission) -> tuple[TargetBase, ...]:

@@ -95,9 +95,7 @@ class Press(Command):
         """Asks for the reason, of those who may give one."""
         view = await find_run(request, services, run)
         if choice == UNDO and not may_run(request, services, view.run):
-            raise Refused(
-                f"{request.actor.name} may not roll back {view.run.runbook}: that needs a grant for it."
-            )
+            raise Refused(f"You may not roll back {view.run.runbook}: that needs a grant for it.")
         if choice == CANCEL:
             check_may_stop(request, services, view)
             if view.run.over:

@@ -77,7 +77,7 @@ def check_plan(request: Request, services: Services, runbook: str, plan: Mapping
     where = ", ".join(named) or "targets that maint.yaml does not name"
     why = f" {_why(verdict)}." if verdict.missing else ""
     raise Refused(
-        f"{request.actor.name} may not run {runbook} on {where} here.{why} "
+        f"You may not run {runbook} on {where} here.{why} "
         f"{request.program} access explain run {runbook} says more; {request.program} whoami shows what you "
         "may do."
     )
@@ -94,15 +94,14 @@ def check_everywhere(request: Request, word: str) -> None:
     """Raises Refused unless the word is granted for every environment: it is about all that runs."""
     if not request.access.may_touch(word, NOWHERE):
         raise Refused(
-            f"{request.actor.name} may not use {word} here: it is about every environment, and so must the "
-            "grant be."
+            f"You may not use {word} here: it is about every environment, and so must the grant be."
         )
 
 
 def check_word(request: Request, word: str) -> None:
     """Raises Refused when a grant denies that word to the person here, whatever it is used on."""
     if denial := request.access.denial(word):
-        raise Refused(f"{request.actor.name} may not use {word} here: {denial.place} denies it.")
+        raise Refused(f"You may not use {word} here: {denial.place} denies it.")
 
 
 def may_run(request: Request, services: Services, run: RunRow) -> bool:

@@ -34,9 +34,7 @@ class Rollback(Command):
         reason = reason_in(words[1:], usage)
         view = await find_run(request, services, words[0])
         if not may_run(request, services, view.run):
-            raise Refused(
-                f"{request.actor.name} may not roll back {view.run.runbook}: that needs a grant for it."
-            )
+            raise Refused(f"You may not roll back {view.run.runbook}: that needs a grant for it.")
         run = await services.runs.rollback(view.run.id, request.by, reason)
         same = run.id == view.run.id
         what = "It is asked to stop, and rolls back then." if same else "It is undone by a run of its own."

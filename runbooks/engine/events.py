@@ -9,8 +9,11 @@ from typing import Any
 
 from runbooks.records.audit import Event
 from runbooks.records.person import Person
-from runbooks.records.runs import RunRow
+from runbooks.records.runs import RunRow, RunView
 from runbooks.steps.step import EVERY
+
+#: Shorter names are parts of too many words.
+SHORTEST_NAME = 3
 
 _INDEX = re.compile(r"\[\d+\]")
 
@@ -27,6 +30,30 @@ def of_run(
         runbook=run.runbook,
         targets=targets_of(run.plan),
     )
+
+
+def nameless(details: Mapping[str, Any], view: RunView) -> dict[str, Any]:
+    """The details with ids in place of the names of people who had to do with the run: a name stands where it
+    can be forgotten, and nowhere in the chain."""
+    run = view.run
+    ids = {run.requester_name: run.requester_id}
+    ids |= {ask.answered_name: ask.answered_by for ask in view.asks}
+    ids |= {vote.name: vote.person for vote in view.votes}
+    # Of who stopped it there is an event of its own, with their id.
+    ids.setdefault(run.stop_reason.partition(": ")[0], "who stopped it")
+    known = sorted((name for name in ids if len(name) >= SHORTEST_NAME), key=len, reverse=True)
+    if not known:
+        return dict(details)
+    whole = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, known))})(?!\w)")
+
+    def without(value: Any) -> Any:
+        if isinstance(value, str):
+            return whole.sub(lambda found: ids[found[0]], value)
+        if isinstance(value, Mapping):
+            return {key: without(inner) for key, inner in value.items()}
+        return [without(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+    return {key: without(value) for key, value in details.items()}
 
 
 def targets_of(plan: Mapping[str, Any], path: str = "") -> tuple[str, ...]:

@@ -124,7 +124,7 @@ async def test_the_engine_is_told_what_was_meant(
         (in_slack("sam", "answer deploy01 assign somebody"), [MANUAL], "Say to whom"),
         (in_slack("dana", "review deploy01"), [REVIEW], 'Say why: /maint review deploy01 "what you found"'),
         (in_slack("nobody", "approve deploy01"), [GATE], "no run 'deploy01' that you may see"),
-        (in_slack("kim", "answer deploy01 retry"), [FAILED, GATE], "kim may not answer for deploy"),
+        (in_slack("kim", "answer deploy01 retry"), [FAILED, GATE], "You may not answer for deploy"),
         (at_terminal("approve deploy01"), [GATE], "`logins: {alice@bastion: U0123ABCD}`"),
         (at_terminal('review deploy01 "mine"'), [REVIEW], "does not know who alice@bastion is"),
     ],

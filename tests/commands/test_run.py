@@ -23,7 +23,7 @@ from tests.commands.world import DEPLOY, OPS, Engine, World, at_terminal, in_sla
         ("nobody", "deploy", OPS, "no grant for any runbook"),
         ("kim", "deploy version=1", OPS, "no grant for any runbook"),
         ("sam", "deploy version=1", Place(id="C9"), "not from this channel"),
-        ("sam", "clean", OPS, "sam may not run clean on staging here"),
+        ("sam", "clean", OPS, "You may not run clean on staging here"),
         ("sam", "deploy 1.2", OPS, "'1.2' is no key=value"),
         ("sam", "deploy version=1 version=2", OPS, "given twice"),
         ("sam", "deploy", OPS, "version: is missing"),

@@ -173,7 +173,7 @@ async def test_the_engine_is_told_to_stop_or_to_go_on(request_: Request, told: t
         (in_slack("sam", "cancel"), 'Name the run: /maint cancel RUN "reason"'),
         (in_slack("sam", "cancel deploy01"), 'Say why: /maint cancel deploy01 "reason"'),
         (in_slack("sam", "cancel other022 no"), "is over: succeeded"),
-        (in_slack("kim", "cancel deploy01 no"), "kim may not stop deploy"),
+        (in_slack("kim", "cancel deploy01 no"), "You may not stop deploy"),
         (in_slack("nobody", "cancel deploy01 no"), "that you may see"),
         (in_slack("kim", "rollback deploy01 no"), "no grant for any runbook"),
         (in_slack("sam", "rollback other022"), "Say why"),
