@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from runbooks.engine.decided import Decided, Verdict
-from runbooks.engine.events import of_person, targets_of
+from runbooks.engine.events import nameless, of_person, targets_of
 from runbooks.engine.times import show_time
 from runbooks.records import asks, audit
 from runbooks.records.asks import APPROVE, CLOSED, VOID, Question, Transaction
@@ -327,6 +327,8 @@ def _event(
     ask: AskRow | None = None,
 ) -> Event:
     subject = f"{run.runbook} {ask.path}" if run and ask else ""
+    if ask is not None:
+        details = nameless(details, {ask.answered_name: ask.answered_by, by.name: by.id})
     event = of_person(by, action, subject, _OUTCOMES[decided.outcome], now, details)
     event = replace(event, correlation=decided.run)
     return replace(event, runbook=run.runbook, targets=targets_of(run.plan)) if run else event

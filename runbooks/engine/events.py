@@ -32,15 +32,9 @@ def of_run(
     )
 
 
-def nameless(details: Mapping[str, Any], view: RunView) -> dict[str, Any]:
-    """The details with ids in place of the names of people who had to do with the run: a name stands where it
-    can be forgotten, and nowhere in the chain."""
-    run = view.run
-    ids = {run.requester_name: run.requester_id}
-    ids |= {ask.answered_name: ask.answered_by for ask in view.asks}
-    ids |= {vote.name: vote.person for vote in view.votes}
-    # Of who stopped it there is an event of its own, with their id.
-    ids.setdefault(run.stop_reason.partition(": ")[0], "who stopped it")
+def nameless(details: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
+    """The details with those ids in place of people's names: a name stands where it can be forgotten, and
+    nowhere in the chain."""
     known = sorted((name for name in ids if len(name) >= SHORTEST_NAME), key=len, reverse=True)
     if not known:
         return dict(details)
@@ -54,6 +48,17 @@ def nameless(details: Mapping[str, Any], view: RunView) -> dict[str, Any]:
         return [without(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
     return {key: without(value) for key, value in details.items()}
+
+
+def people_of(view: RunView) -> dict[str, str]:
+    """The names of those who had to do with the run, and their ids."""
+    run = view.run
+    ids = {run.requester_name: run.requester_id}
+    ids |= {ask.answered_name: ask.answered_by for ask in view.asks}
+    ids |= {vote.name: vote.person for vote in view.votes}
+    # Of who stopped it there is an event of its own, with their id.
+    ids.setdefault(run.stop_reason.partition(": ")[0], "who stopped it")
+    return ids
 
 
 def targets_of(plan: Mapping[str, Any], path: str = "") -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from runbooks.engine.at import Fenced
-from runbooks.engine.events import nameless, of_run, targets_of
+from runbooks.engine.events import nameless, of_run, people_of, targets_of
 from runbooks.errors import RecordsError
 from runbooks.records import run_changes, runs
 from runbooks.records.audit import Event, append, append_once
@@ -175,7 +175,7 @@ class Hold:
         """What Maint itself did in the course of the run."""
         run = self.view.run
         maint = Person(kind="maint", id=self.executor, name="Maint", team=run.team)
-        event = of_run(maint, action, run, outcome, self.now(), nameless(details, self.view))
+        event = of_run(maint, action, run, outcome, self.now(), nameless(details, people_of(self.view)))
         if not path:
             return event
         return replace(event, object=f"{run.runbook}/{path}", targets=targets_of(run.plan, path))
