@@ -4,6 +4,7 @@ A button carries ids and nothing else. A question is found by its own id, never 
 presses the button of an old question must not answer a new one.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -37,6 +38,8 @@ BUTTONS: Mapping[str, Needs] = {
 }
 #: The outcome that says: ask for words, and press again with them.
 WORDS_NEEDED = Verdict.REASON_NEEDED.value
+#: A run's whole id.
+_ID = re.compile(r"[0-9a-z]{26}")
 #: Outcomes that everybody sees on the card.
 SEEN = frozenset({Verdict.COUNTED.value, Verdict.CLOSED.value})
 
@@ -80,6 +83,9 @@ class Press(Command):
         run, ask = ids_in(value)
         if choice not in BUTTONS:
             raise UsageError(f"There is no such button. {request.program} runs shows what there is.")
+        if choice not in (OLDER, NEWER) and not _ID.fullmatch(run):
+            # What is typed may be the last letters of an id, or none; a button has all of it.
+            raise UsageError(f"There is no such run. {request.program} runs shows what there is.")
         if choice in (OLDER, NEWER):
             page = await AUDIT.answer(request, split_words(value), services, progress)
             return replace(page, replaces=True)

@@ -1,5 +1,5 @@
-"""04: a body is bytes until its signature was checked, and a malformed one is a 4xx without a trace. Also kept
-by tests/scenario/test_http_edge.py (size, encoding, shapes)."""
+"""04: a body is bytes until its signature was checked, and a malformed one is a 4xx without a trace.
+Also kept by tests/scenario/test_http_edge.py (size, encoding, shapes)."""
 
 import json
 from urllib.parse import quote_plus
@@ -29,7 +29,7 @@ HOSTILE: tuple[tuple[bytes, str], ...] = (
 
 
 async def test_no_body_is_an_error_of_ours(sandbox: Sandbox, workplace: Workplace) -> None:
-    """Signed, and nothing that Slack would send: never a 5xx, nothing of ours in the answer, and Maint goes on."""
+    """Signed, and nothing that Slack would send: never a 5xx, no trace in the answer, and Maint goes on."""
     workplace.settings["slack"] = {"mode": "http", "channels": {"ops": "C000000OPS"}}
     workplace.settings["http"] = {"port": 0}
     async with workplace.serving():
@@ -46,7 +46,7 @@ async def test_no_body_is_an_error_of_ours(sandbox: Sandbox, workplace: Workplac
 
 async def test_nothing_is_parsed_that_is_not_signed(sandbox: Sandbox, workplace: Workplace) -> None:
     """The same bodies without a signature are a 401, whatever is in them."""
-    workplace.settings["slack"] = {"mode": "http"}
+    workplace.settings["slack"] = {"mode": "http", "channels": {"ops": "C000000OPS"}}
     workplace.settings["http"] = {"port": 0}
     async with workplace.serving():
         found = [(await sandbox.request(body, {"Content-Type": kind})).status for body, kind in HOSTILE]

@@ -1,5 +1,5 @@
-"""06: whether somebody may is looked at at the command, at the approval, and before every effect. Also kept by
-tests/runs/test_authority.py, tests/test_authority.py and tests/scenario/test_membership.py, where runs stop."""
+"""06: whether somebody may is looked at at the command, at the approval, and before every effect.
+Also kept by tests/runs/test_authority.py, tests/test_authority.py and tests/scenario/test_membership.py."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from runbooks.targets import HttpTarget
 from tests.commands.world import OPS, TARGETS, grant, run_row
 
 ALLOWED = grant(2, role="dev", runbooks=("deploy",), environments=("production",), channels=("ops",))
+DENIED = grant(3, role="dev", runbooks=("deploy",), deny=True)
 MOVED = {
     **TARGETS,
     "app": HttpTarget(type="http", name="app", url="https://app.example.com", environment="bank"),
@@ -24,7 +25,7 @@ HOSTILE: dict[str, tuple[set[str], tuple[Any, ...], Any]] = {
     "the grant is for another channel": (
         {"dev"}, (grant(2, role="dev", runbooks=("deploy",), channels=("alerts",)),), TARGETS,
     ),
-    "somebody denied it": ({"dev"}, (ALLOWED, grant(3, role="dev", runbooks=("deploy",), deny=True)), TARGETS),
+    "somebody denied it": ({"dev"}, (ALLOWED, DENIED), TARGETS),
     "it needs a second person now": (
         {"dev"}, (grant(2, role="dev", runbooks=("deploy",), approval=Approval(by=("sre",))),), TARGETS,
     ),

@@ -1,5 +1,5 @@
-"""09: an approval is of one plan, to the letter. Also kept by tests/engine/test_gates.py, tests/spec/test_plan.py
-and tests/scenario/test_gates.py, where a changed plan voids what was approved."""
+"""09: an approval is of one plan, to the letter. Also kept by tests/engine/test_gates.py,
+tests/spec/test_plan.py and tests/scenario/test_gates.py, where a changed plan voids what was approved."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from tests.spec.test_plan import SOURCE, TARGETS, plan
 
 ELSEWHERE = HttpTarget(type="http", url="https://evil.example", name="app")
 MOVED = HttpTarget(type="http", url="https://app.example", name="app", environment="bank")
+LAST = "rollback:\n  - {id: tell"
 #: What somebody changes after the approval.
 HOSTILE: dict[str, dict[str, Any]] = {
     "a parameter": {"version": "1.3"},
@@ -20,7 +21,7 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "the environment of a target": {"targets": {**TARGETS, "app": MOVED}},
     "an argument": {"source": SOURCE.replace("argv: [deploy,", "argv: [destroy,")},
     "an argument of the way back": {"source": SOURCE.replace("argv: [back,", "argv: [destroy,")},
-    "a step more": {"source": SOURCE.replace("rollback:\n  - {id: tell", "  - {id: more, backup: {target: db}}\nrollback:\n  - {id: tell")},
+    "a step more": {"source": SOURCE.replace(LAST, f"  - {{id: more, backup: {{target: db}}}}\n{LAST}")},
     "who must approve": {"source": SOURCE.replace("quorum: 2", "quorum: 1")},
     "what it locks": {"source": SOURCE.replace("locks: [db,", "locks: [")},
 }  # fmt: skip
