@@ -16,7 +16,7 @@ HOSTILE = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("odd", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("odd", HOSTILE, ids=[str(at) for at in range(len(HOSTILE))])
 def test_an_odd_or_old_time_is_refused_though_it_is_signed(odd: str) -> None:
     """By a no, not by an exception."""
     base = b"v0:" + odd.encode("utf-8", "surrogatepass") + b":" + BODY

@@ -29,7 +29,7 @@ METADATA = (
 )
 
 
-@pytest.mark.parametrize("value", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("value", HOSTILE, ids=[str(at) for at in range(len(HOSTILE))])
 @pytest.mark.parametrize("choice", ["approve", CANCEL, UNDO, "promote", "__class__"])
 async def test_a_forged_id_answers_nothing(choice: str, value: str) -> None:
     """Not even for who could answer the question that is there."""
@@ -58,7 +58,7 @@ async def test_who_may_not_see_a_run_sees_nothing_of_it_by_its_id(value: str) ->
     assert "Deploy the shop" not in str(caught.value)
 
 
-@pytest.mark.parametrize("metadata", METADATA, ids=lambda text: ascii(text)[:20])
+@pytest.mark.parametrize("metadata", METADATA, ids=[str(at) for at in range(len(METADATA))])
 def test_what_is_kept_with_a_form_is_texts_or_nothing(metadata: str) -> None:
     """Whatever stands there."""
     kept = kept_in({"private_metadata": metadata})

@@ -2,6 +2,8 @@
 tests/steps/test_command.py, tests/steps/test_ssh.py (over ssh), tests/spec/test_lint.py and
 tests/spec/test_params.py."""
 
+import sys
+
 import pytest
 
 from runbooks.errors import UsageError
@@ -40,13 +42,17 @@ async def test_a_program_gets_it_as_it_was_given(tmp_path_factory: pytest.TempPa
     """All of them at once, and nothing else happens."""
     folder = tmp_path_factory.mktemp("work")
 
-    done = await act("command", HERE, {"run": ["printf", "%s|", *HOSTILE], "directory": str(folder)})
+    say = "import sys; print(' '.join(word.encode().hex() for word in sys.argv[1:]))"
 
-    assert done.output.replace("\r\n", "\n") == "".join(f"{word}|" for word in HOSTILE).replace("\r\n", "\n")
+    done = await act(
+        "command", HERE, {"run": [sys.executable, "-c", say, *HOSTILE], "directory": str(folder)}
+    )
+
+    assert done.output.split() == [word.encode().hex() for word in HOSTILE]
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("value", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("value", HOSTILE, ids=[str(at) for at in range(len(HOSTILE))])
 def test_a_pattern_lets_none_of_it_through(value: str) -> None:
     """A pattern is of the whole value, with no line behind it."""
     param = Param.model_validate({"pattern": r"[a-z0-9.]+"})

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from commands.reply import Button, Fields, Line, Lines, Paragraph, Reply
+from commands.reply import Button, Fields, Line, Lines, Mark, Paragraph, Reply
 from runbooks.scrub import Scrubber, scrubbed
 from runbooks.visible import shorten
 
@@ -47,7 +47,7 @@ def test_it_is_replaced_in_every_part_of_an_answer(text: str) -> None:
         elements=(
             Paragraph(text),
             Fields((("a", text),)),
-            Lines((Line(text=text, note=text),)),
+            Lines((Line(mark=Mark.TO_DO, text=text, note=text),)),
         ),
         data={"deep": [{"er": text}]},
     )

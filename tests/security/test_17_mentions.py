@@ -8,7 +8,7 @@ import pytest
 
 from bot.slack.modals import answer_form
 from bot.slack.render import blocks, escape, fallback
-from commands.reply import Alarm, Button, Buttons, Fields, Line, Lines, Listing, Note, Paragraph, Reply
+from commands.reply import Alarm, Button, Buttons, Fields, Line, Lines, Listing, Mark, Note, Paragraph, Reply
 from tests.slack.test_render import texts, types
 
 HOSTILE = (
@@ -30,7 +30,7 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("text", HOSTILE, ids=[str(at) for at in range(len(HOSTILE))])
 def test_it_is_text_wherever_it_stands(text: str) -> None:
     """In no element is it mrkdwn, and where Slack parses (the notification) it is escaped."""
     reply = Reply(
@@ -41,7 +41,7 @@ def test_it_is_text_wherever_it_stands(text: str) -> None:
             Note(text),
             Alarm(text),
             Fields(((text, text),)),
-            Lines((Line(text=text, note=text),)),
+            Lines((Line(mark=Mark.TO_DO, text=text, note=text),)),
             Listing(text, text),
             Buttons((Button(text=text, action="x", value=text, confirm=text, command=text),)),
         ),

@@ -9,7 +9,7 @@ import pytest
 from runbooks.errors import ConfigError, UsageError
 from runbooks.spec.params import Param, parse_params
 from runbooks.spec.placeholders import fill_text
-from tests.spec.test_values import VALUES, command
+from tests.spec.test_values import command
 
 HOSTILE = (
     "{{ params.token }}",
@@ -49,9 +49,7 @@ SLOW = (
 @pytest.mark.parametrize("value", HOSTILE)
 def test_a_value_is_not_read_again(value: str) -> None:
     """It is put in as it is, though it looks like a reference."""
-    values = {**VALUES, "params": {**VALUES["params"], "version": value}}
-
-    assert fill_text("v{{ params.version }}!", values) == f"v{value}!"
+    assert fill_text("v{{ params.version }}!", {"params.version": value}.get) == f"v{value}!"
 
 
 @pytest.mark.parametrize("reference", REFERENCES)

@@ -63,7 +63,7 @@ async def test_with_the_log_they_are_carried_out() -> None:
     """What is refused above is refused for the log."""
     world = World(Engine().put(view(None, ask())))
 
-    await world.ask(in_slack("dana", "stop mischief"))
+    await world.ask(in_slack("dana", "stop everything mischief"))
 
     assert world.engine.done == [("stop", "UDANA", "mischief")]
     assert [each.action for each in world.audit.events] == ["command.stop", "command.stop.finished"]

@@ -19,8 +19,8 @@ LINE = "{run} mischief"
 LINES: Mapping[str, str] = {
     "health": "{name}",
     "targets": "{name}",
-    "stop": "mischief",
-    "resume": "",
+    "stop": "everything mischief",
+    "resume": "everything mischief",
     "unlock": "{name} mischief",
     "runbooks": "{name}",
     "plan": "{name} host=here",
