@@ -70,8 +70,9 @@ screenshots: .venv/.ready ## Make the pictures in docs/images anew (needs chromi
 	.venv/bin/python -m tests.browser.screenshots
 
 .PHONY: docs
-docs: .venv/.ready ## Make the tables of keys in docs/writing-runbooks.md anew
+docs: .venv/.ready ## Make the tables in docs/writing-runbooks.md and docs/security.md anew
 	.venv/bin/python -m tests.keys_in_docs
+	.venv/bin/python -m tests.security.table
 
 .PHONY: sbom
 sbom: .venv/.ready ## Write what an installation consists of, as CycloneDX, to sbom.json

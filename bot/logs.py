@@ -14,7 +14,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from runbooks.scrub import Scrubber
 
 #: What could forge a second line, or make a terminal do something.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|\n")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 def _one_line(text: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from commands.command import ActorKind, Command, Group, Looked, Progress, Request, Services
 from commands.deeds import Deed, is_word, understood
+from commands.needs import Needs
 from commands.reply import Element, Note, Paragraph, Reply, Span, strong
 from commands.whoami import grant_line
 from runbooks.access import DIRECT, TERMINAL, Access, Place, Verdict
@@ -37,7 +38,7 @@ class AccessCommand(Command):
         ("access explain run deploy-rollout on app", "whether you may run it there"),
         ("access explain U0123ABCD health", "the same for somebody else, of another word"),
     )
-    everyone = True
+    needs = Needs.NOTHING
     group = Group.ABOUT
 
     async def answer(

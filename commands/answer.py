@@ -3,6 +3,7 @@
 from commands.asked import asked
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import choose, decide, named_run
+from commands.needs import Needs
 from commands.reply import Reply
 from runbooks.errors import UsageError
 from runbooks.records.runs import AskKind
@@ -30,7 +31,7 @@ class Answer(Command):
         ('answer 3f9kq2ab/restore done "snapshot 4711 is there"', "the manual step restore is done"),
         ("answer 3f9kq2ab promote", "the rollout goes to its next stage now"),
     )
-    everyone = True
+    needs = Needs.BUSINESS
     group = Group.DECIDE
 
     async def answer(

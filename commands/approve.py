@@ -3,6 +3,7 @@
 from commands.asked import asked
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import choose, decide, named_run, reason_in
+from commands.needs import Needs
 from commands.reply import Reply
 from runbooks.errors import UsageError
 from runbooks.records.runs import AskKind
@@ -32,7 +33,7 @@ class Approve(Command):
             "opens the gate alone, in an emergency",
         ),
     )
-    everyone = True
+    needs = Needs.BUSINESS
     group = Group.DECIDE
 
     async def answer(

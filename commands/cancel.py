@@ -2,6 +2,7 @@
 
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import check_may_stop, nothing_asked, reason_in, said
+from commands.needs import Needs
 from commands.reply import Reply
 from commands.rights import find_run
 from runbooks.errors import UsageError
@@ -18,7 +19,7 @@ class Cancel(Command):
         "card. Whoever asked for the run may do so, and whoever may run its runbook."
     )
     examples = (('cancel 3f9kq2ab "wrong version"', "stops that run"),)
-    everyone = True
+    needs = Needs.BUSINESS
     group = Group.RUN
 
     async def answer(

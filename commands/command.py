@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from commands.needs import Needs
 from commands.reply import Reply
 from commands.runs_facade import Runs
 from runbooks.access import Access, Place
@@ -142,13 +143,20 @@ class Command(Protocol):
     usage: str  # what may follow the word: "[target …]"
     about: str  # a paragraph, for `/maint help WORD`
     examples: tuple[tuple[str, str], ...]  # what to type, and what it does
-    everyone: bool = (
-        False  # needs no grant of its word: it shows the asker's own, or asks for a right at every run
-    )
+    needs: Needs
     instant: bool = False  # answers from memory, without asking any system
-    by_runbook: bool = False  # granted with any runbook (`runbooks:` of a grant), not as a word
     starts_runs: bool = False  # the terminal follows what it started
     group: Group = Group.LOOK
+
+    @property
+    def everyone(self) -> bool:
+        """Whether it needs no grant: it shows the asker's own, or asks for a right at every run."""
+        return self.needs in (Needs.BUSINESS, Needs.NOTHING)
+
+    @property
+    def by_runbook(self) -> bool:
+        """Whether it is granted with any runbook (`runbooks:` of a grant), not as a word."""
+        return self.needs is Needs.RUNBOOK
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
         """The targets that the words name, to be allowed before anything is done; none where it is a run, or
@@ -168,7 +176,7 @@ class Command(Protocol):
 
 def may_use(access: Access, command: Command) -> bool:
     """Whether the command is open to the person, here; what it is used on may still be refused."""
-    if command.group is Group.ABOUT and command.everyone:
+    if command.needs is Needs.NOTHING:
         return True  # who may do nothing else can see that, and why
     if access.denial(command.word):
         return False

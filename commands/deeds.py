@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from commands.command import Command, Group, Request, Services
+from commands.command import Command, Request, Services
 from commands.given import parse_given
+from commands.needs import Needs
 from commands.refusals import refusal
 from commands.rights import runnable
 from commands.words import find_target, quoted
@@ -48,7 +49,7 @@ class Deed:
 
     def verdict(self, access: Access) -> Verdict:
         """Whether it is allowed to somebody with that access, where that is."""
-        if self.command is not None and self.command.group is Group.ABOUT and self.free:
+        if self.command is not None and self.command.needs is Needs.NOTHING:
             return Verdict(allowed=True)
         if denial := access.denial(self.word):
             return Verdict(allowed=False, grant=denial, missing=(f"{denial.place} denies it",))

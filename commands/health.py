@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from commands.command import Command, Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Element, Listing, Note, Paragraph, Reply, Row, Rows, Span, strong
 from commands.words import counted, find_target
 from runbooks.engine.checks import Item, Report, Result, expand, unconfigured
@@ -37,6 +38,7 @@ class Health(Command):
         ("health", "everything that you may see"),
         ("health db cache", "only the targets db and cache"),
     )
+    needs = Needs.WORD
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:
         """The targets named; each once."""

@@ -1,6 +1,7 @@
 """`/maint help [command]`: what can be typed here."""
 
 from commands.command import Command, Group, Progress, Request, Services
+from commands.needs import Needs
 from commands.refusals import refusal
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.words import quoted
@@ -17,7 +18,7 @@ class Help(Command):
     usage = "[command]"
     about = "Lists the commands that you may use. With a command's name it explains that one, with examples."
     examples = (("help", "every command that you may use"), ("help health", "all about one of them"))
-    everyone = True
+    needs = Needs.NOTHING
     instant = True
     group = Group.ABOUT
 

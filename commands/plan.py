@@ -7,6 +7,7 @@ from typing import Any
 
 from commands.command import Command, Group, Progress, Request, Services
 from commands.given import FormNeeded, check_typed, parse_given, secrets_in
+from commands.needs import Needs
 from commands.reply import Element, Fields, Listing, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import approval_of, check_plan, find_runbook, short
 from commands.times import ago, clock
@@ -44,7 +45,7 @@ class Plan(Command):
             "a value with spaces stands in quotes",
         ),
     )
-    by_runbook = True
+    needs = Needs.RUNBOOK
     group = Group.RUN
 
     def hidden(self, words: tuple[str, ...], services: Services) -> tuple[str, ...]:

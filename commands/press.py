@@ -4,6 +4,8 @@ A button carries ids and nothing else. A question is found by its own id, never 
 presses the button of an old question must not answer a new one.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from commands.audit import AUDIT
@@ -11,7 +13,8 @@ from commands.audit.search import NEWER, OF_RUN, OLDER
 from commands.cancel import Cancel
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import check_may_stop, decide, nothing_asked, said
-from commands.questions import HAND_OVER, takes_evidence
+from commands.needs import Needs
+from commands.questions import CHOICES, HAND_OVER, takes_evidence
 from commands.reply import Reply
 from commands.rights import check_word, find_run, holds, may_run
 from commands.rollback import Rollback
@@ -23,8 +26,20 @@ from runbooks.errors import Refused, UsageError
 from runbooks.records.runs import AskRow, RunView
 
 DETAILS, CANCEL, UNDO = "details", "cancel", "undo"
+#: Every button, and what it asks for. One that is not here does nothing, whoever presses it.
+BUTTONS: Mapping[str, Needs] = {
+    DETAILS: Needs.BUSINESS,
+    OF_RUN: Needs.BUSINESS,
+    OLDER: Needs.BUSINESS,
+    NEWER: Needs.BUSINESS,
+    CANCEL: Needs.BUSINESS,
+    UNDO: Needs.RUNBOOK,
+    **dict.fromkeys(CHOICES, Needs.BUSINESS),
+}
 #: The outcome that says: ask for words, and press again with them.
 WORDS_NEEDED = Verdict.REASON_NEEDED.value
+#: A run's whole id.
+_ID = re.compile(r"[0-9a-z]{26}")
 #: Outcomes that everybody sees on the card.
 SEEN = frozenset({Verdict.COUNTED.value, Verdict.CLOSED.value})
 
@@ -57,7 +72,7 @@ class Press(Command):
     usage = "BUTTON VALUE [words]"
     about = "What the buttons of a card do. Nobody types it."
     examples = ()
-    everyone = True  # the run and the question say whose business they are
+    needs = Needs.BUSINESS  # the run and the question say whose business they are
     group = Group.DECIDE
 
     async def answer(
@@ -66,6 +81,11 @@ class Press(Command):
         """Does it, or says that words are needed for it."""
         choice, value, text = (*words, "", "", "")[:3]
         run, ask = ids_in(value)
+        if choice not in BUTTONS:
+            raise UsageError(f"There is no such button. {request.program} runs shows what there is.")
+        if choice not in (OLDER, NEWER) and not _ID.fullmatch(run):
+            # What is typed may be the last letters of an id, or none; a button has all of it.
+            raise UsageError(f"There is no such run. {request.program} runs shows what there is.")
         if choice in (OLDER, NEWER):
             page = await AUDIT.answer(request, split_words(value), services, progress)
             return replace(page, replaces=True)

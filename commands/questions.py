@@ -40,6 +40,8 @@ _CHOICES = {
     "resume": _Choice("Resume", ButtonStyle.PRIMARY),
     "reviewed": _Choice("I looked at it", ButtonStyle.PRIMARY),
 }
+#: Every choice that there is a button for.
+CHOICES: tuple[str, ...] = tuple(_CHOICES)
 #: Choices that mean something else where a person does the work.
 _MANUAL = {"done": _Choice("Done", ButtonStyle.PRIMARY)}
 

@@ -1,11 +1,12 @@
 """Why a word is not open to somebody where they are, and what would open it."""
 
-from commands.command import ActorKind, Command, Group, Request, may_use
+from commands.command import ActorKind, Command, Request, may_use
+from commands.needs import Needs
 
 
 def refusal(request: Request, command: Command) -> str:
     """Why the person may not use the command here; empty when it is open to them."""
-    if is_stranger(request) and not (command.everyone and command.group is Group.ABOUT):
+    if is_stranger(request) and command.needs is not Needs.NOTHING:
         return _unknown_here(request, command)
     if may_use(request.access, command):
         return ""

@@ -2,6 +2,7 @@
 
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import choose, decide, named_run, reason_in
+from commands.needs import Needs
 from commands.reply import Reply
 from runbooks.errors import UsageError
 
@@ -17,7 +18,7 @@ class Reject(Command):
         "The reason is shown on the card, and kept."
     )
     examples = (('reject 3f9kq2ab "not before the backup"', "the run does not go on, and its card says why"),)
-    everyone = True
+    needs = Needs.BUSINESS
     group = Group.DECIDE
 
     async def answer(

@@ -2,6 +2,7 @@
 
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import said
+from commands.needs import Needs
 from commands.reply import Reply
 from commands.rights import check_everywhere
 from commands.stop import EVERYTHING
@@ -19,6 +20,7 @@ class Resume(Command):
         "granted by itself, so that who may pull the brake is not always who may release it."
     )
     examples = (("resume everything", "runs go on where they stood"),)
+    needs = Needs.WORD
     group = Group.EMERGENCY
 
     async def answer(

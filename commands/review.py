@@ -3,6 +3,7 @@
 from commands.asked import asked
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import choose, decide, named_run, reason_in
+from commands.needs import Needs
 from commands.reply import Reply
 from runbooks.records.runs import AskKind
 
@@ -21,7 +22,7 @@ class Review(Command):
         ("review", "what is to be reviewed"),
         ('review 3f9kq2ab "right thing to do, added Kim to sre"', "closes that review"),
     )
-    everyone = True
+    needs = Needs.BUSINESS
     group = Group.DECIDE
 
     async def answer(

@@ -2,6 +2,7 @@
 
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import reason_in
+from commands.needs import Needs
 from commands.reply import Note, Paragraph, Reply, Span, code, strong
 from commands.rights import find_run, may_run, short
 from commands.run import waits
@@ -20,7 +21,7 @@ class Rollback(Command):
         "asked to stop and rolls back then. It needs a grant for the runbook."
     )
     examples = (('rollback 3f9kq2ab "error rate doubled"', "puts back what was there before"),)
-    by_runbook = True
+    needs = Needs.RUNBOOK
     starts_runs = True
     group = Group.RUN
 

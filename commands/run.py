@@ -4,6 +4,7 @@ from datetime import datetime
 
 from commands.command import ActorKind, Command, Group, Progress, Request, Services
 from commands.given import secrets_in
+from commands.needs import Needs
 from commands.plan import allowed_plan, holder, understood
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import short
@@ -31,7 +32,7 @@ class Run(Command):
             "a value with spaces stands in quotes",
         ),
     )
-    by_runbook = True
+    needs = Needs.RUNBOOK
     starts_runs = True
     group = Group.RUN
 

@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from commands.command import Command, Group, Progress, Request, Services
 from commands.given import is_needed
+from commands.needs import Needs
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import find_runbook, runnable
 from runbooks.errors import UsageError
@@ -32,7 +33,7 @@ class Runbooks(Command):
     )
     examples = (("runbooks", "what you may run"), ("runbooks deploy-rollout", "all about one of them"))
     instant = True
-    by_runbook = True
+    needs = Needs.RUNBOOK
     group = Group.LOOK
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:

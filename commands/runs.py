@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from commands.command import Command, Group, Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import find_run, is_own, may_run, may_see, short
 from commands.run_detail import as_data, in_full, shown
@@ -34,7 +35,7 @@ class RunsCommand(Command):
         ("runs --open", "those that are not over"),
         ("runs 3f9kq2ab", "all about one of them"),
     )
-    everyone = True
+    needs = Needs.BUSINESS
     group = Group.LOOK
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:

@@ -2,6 +2,7 @@
 
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import reason_in, said
+from commands.needs import Needs
 from commands.reply import Reply
 from commands.rights import check_everywhere
 from runbooks.errors import UsageError
@@ -20,6 +21,7 @@ class Stop(Command):
         "waits goes on waiting, until somebody types resume everything. To stop a single run, cancel it."
     )
     examples = (('stop everything "data centre on fire"', "no run goes on until it is resumed"),)
+    needs = Needs.WORD
     group = Group.EMERGENCY
 
     async def answer(

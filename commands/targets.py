@@ -1,6 +1,7 @@
 """`/maint targets`: the systems that are looked after."""
 
 from commands.command import Command, Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.words import find_target
 from runbooks.errors import UsageError
@@ -17,6 +18,7 @@ class Targets(Command):
         "Lists the targets in maint.yaml that you may see: name, type, environment, and how each is reached."
     )
     examples = (("targets", "all of them"), ("targets db", "only db"))
+    needs = Needs.WORD
     instant = True
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:

@@ -2,6 +2,7 @@
 
 from commands.command import Command, Group, Progress, Request, Services
 from commands.deciding import reason_in, said
+from commands.needs import Needs
 from commands.reply import Reply
 from commands.words import quoted
 from runbooks.access import NOWHERE
@@ -21,6 +22,7 @@ class Unlock(Command):
         "for the day when that does not come. The run that held it is not stopped: cancel does that."
     )
     examples = (('unlock app "that run hangs since Monday"', "the next run may have app"),)
+    needs = Needs.WORD
     group = Group.EMERGENCY
 
     def named_targets(self, words: tuple[str, ...], services: Services) -> tuple[TargetBase, ...]:

@@ -1,6 +1,7 @@
 """`/maint whoami`: who Maint takes the asker for, and what they may do."""
 
 from commands.command import Actor, ActorKind, Command, Group, Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from runbooks.access.grants import AT_TERMINAL, Grant
 from runbooks.errors import UsageError
@@ -15,7 +16,7 @@ class WhoAmI(Command):
     usage = ""
     about = "Shows your Slack id, the roles that you have at this moment, and what they are granted."
     examples = (("whoami", "your id, your roles, your grants"),)
-    everyone = True
+    needs = Needs.NOTHING
     instant = True
     group = Group.ABOUT
 

@@ -77,6 +77,9 @@ class Actions:
             wanted = kept.get("evidence")
             if PERSON in values or wanted != "optional":
                 where = PERSON if PERSON in values else SAID
+                pressed = kept.get("choice", ""), kept.get("value", "")
+                fields = _recorded(fields_of(body, kept), pressed)
+                self._gateway.enqueue(Envelope(fields, new_id(), refused=_missing(wanted, where)))
                 await ack(response_action="errors", errors={where: _missing(wanted, where)})
                 return
         await ack()

@@ -48,7 +48,7 @@ class Edge:
         self.board = Board(
             client, board_records, called=people.called, channels=services.channels, scrub=scrub
         )
-        self._forms = Forms(slack=client, services=services, people=people)
+        self._forms = Forms(slack=client, services=services)
         self._gateway = Gateway(
             dispatcher=dispatcher,
             people=people,

@@ -1,6 +1,7 @@
 """The form of a runbook's parameters: opened by `/maint run NAME`, judged by field, sent as a command."""
 
 import asyncio
+import html
 import re
 import shlex
 import time
@@ -15,7 +16,6 @@ from bot.slack.actions import fields_of, open_view
 from bot.slack.client import SlackClient
 from bot.slack.gateway import Envelope, Gateway
 from bot.slack.modals import MOST_OPTIONS, PARAM, RUN, kept_in, options, run_form
-from bot.slack.people import People
 from commands.command import Services
 from commands.reply import RunForm
 from runbooks.errors import MaintError, Refused
@@ -38,10 +38,9 @@ HIDDEN = "•••"
 class Forms:
     """Opens the form of a runbook, and takes it when it is sent."""
 
-    def __init__(self, *, slack: SlackClient, services: Services, people: People) -> None:
+    def __init__(self, *, slack: SlackClient, services: Services) -> None:
         self._web = slack.unpaced
         self._services = services
-        self._people = people
         self._gateway: Gateway | None = None
         self._looked_up: dict[tuple[str, str, str | None], tuple[float, tuple[str, ...]]] = {}
 
@@ -64,41 +63,62 @@ class Forms:
 
     async def _on_sent(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         kept = kept_in(body["view"])
-        runbook, word = self._services.runbooks.get(kept.get("runbook", "")), kept.get("word", "")
+        name, word = kept.get("runbook", ""), kept.get("word", "")
+        runbook = self._services.runbooks.get(name)
         inputs = [block["block_id"] for block in body["view"]["blocks"] if block["type"] == "input"]
+        fields = fields_of(body, kept)
         if runbook is None or word not in WORDS:
-            await _complain(ack, inputs, {}, "This runbook is not there any more.")
+            gone = "This runbook is not there any more."
+            # Of a form whose runbook nobody knows, any value may be a secret's.
+            self._record(fields, _escaped(word, name), gone)
+            await _complain(ack, inputs, {}, gone)
             return
         given = values_in(body["view"]["state"]["values"])
+        fields["text"] = _for_the_log(word, runbook, given)
         try:
             # A pattern may take its second over a hostile text.
             await asyncio.to_thread(parse_params, runbook.params, given, self._services.targets)
         except ParamFaults as error:
+            named = ", ".join(error.faults) or "its parameters"
+            self._record(fields, fields["text"], f"The form was not taken: {named}")
             await _complain(ack, inputs, error.faults, str(error))
             return
         words = (runbook.name, *(f"{name}={value}" for name, value in given.items()))
-        fields = {**fields_of(body, kept), "text": _for_the_log(word, runbook, given)}
         assert self._gateway is not None
         refusal = self._gateway.enqueue(Envelope(fields, new_id(), self._services.commands[word], words))
         await (_complain(ack, inputs, {}, refusal) if refusal else ack())
 
     async def _on_typed(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        """The options for what was typed so far. Slack waits three seconds."""
+        """The options for what was typed so far, for whoever may run it. Slack waits three seconds."""
         name = str(body.get("action_id", "")).removeprefix(PARAM)
-        runbook = self._services.runbooks.get(kept_in(body.get("view") or {}).get("runbook", ""))
+        kept = kept_in(body.get("view") or {})
+        runbook = self._services.runbooks.get(kept.get("runbook", ""))
+        fields = fields_of(body, kept)
         param = runbook.params.get(name) if runbook else None
         found: Sequence[str] = ()
         try:
-            if param is not None:
-                who = fields_of(body)
+            if runbook is not None and param is not None:
                 async with asyncio.timeout(LOOK_UP):
-                    await self._people.identify(str(who["user_id"]), str(who["team_id"]))
+                    await self._check(fields, runbook)
                     found = await self._choices(param)
         except Refused as error:
             log.info("slack.options.refused", error=str(error))
+            self._record(fields, _escaped("run", kept.get("runbook", "")), str(error))
         except (MaintError, TimeoutError) as error:
             log.warning("slack.options.failed", param=name, error=str(error) or "no answer in time")
         await ack(options=options(fitting(found, str(body.get("value", "")))))
+
+    async def _check(self, fields: dict[str, Any], runbook: Runbook) -> None:
+        """Raises Refused unless the person may run it on something, from where its form was opened."""
+        assert self._gateway is not None
+        request, refusal = await self._gateway.identify(Envelope(fields, new_id()))
+        if refusal or not request.access.may_run_somewhere(runbook.name):
+            raise Refused(refusal or f"{request.actor.name} may not run {runbook.name} here.")
+
+    def _record(self, fields: dict[str, Any], text: str, why: str) -> None:
+        """What was refused right here stands in the audit log all the same."""
+        assert self._gateway is not None
+        self._gateway.enqueue(Envelope({**fields, "text": text}, new_id(), refused=why))
 
     async def _choices(self, param: Param) -> Sequence[str]:
         if param.type == "target":
@@ -155,7 +175,12 @@ def _for_the_log(word: str, runbook: Runbook, given: Mapping[str, str]) -> str:
     """The command as it would have been typed, without its secrets."""
     secret = secret_names(runbook.params)
     pairs = (f"{name}={HIDDEN if name in secret else value}" for name, value in given.items())
-    return shlex.join([word, runbook.name, *pairs])
+    return _escaped(word, runbook.name, *pairs)
+
+
+def _escaped(*words: str) -> str:
+    """The words as Slack would send them: & < > as entities."""
+    return html.escape(shlex.join(words), quote=False)
 
 
 async def _complain(ack: AsyncAck, inputs: Sequence[str], faults: Mapping[str, str], text: str) -> None:

@@ -60,6 +60,7 @@ class Envelope:
     """What Slack delivered: a slash command, or a button or a form, which know their command and its words.
 
     `react` takes the answer to a button or a form; without it the answer is shown as a command's is.
+    `refused`: why nothing is done, where the person has been told already: it is recorded, and no more.
     """
 
     body: Mapping[str, Any]
@@ -67,6 +68,7 @@ class Envelope:
     command: Command | None = None
     words: tuple[str, ...] = ()
     react: "Callable[[Envelope, Reply], Awaitable[None]] | None" = None
+    refused: str = ""
 
     @property
     def person(self) -> str:
@@ -190,10 +192,14 @@ class Gateway:
                 self._queue.task_done()
 
     async def _take(self, envelope: Envelope) -> None:
-        request, refusal = await self._identify(envelope)
+        request, refusal = await self.identify(envelope)
         delivery = f"slack:{envelope.body.get('trigger_id') or envelope.fingerprint}"
         if envelope.body.get("throttled"):
             await self._dispatcher.refuse(request, Outcome.THROTTLED, "too many commands at once", delivery)
+            return
+        if envelope.refused:
+            outcome = Outcome.DENIED if refusal else Outcome.INVALID
+            await self._dispatcher.refuse(request, outcome, refusal or envelope.refused, delivery)
             return
         if refusal:
             answer: Admission | Reply | None = await self._dispatcher.refuse(
@@ -215,7 +221,7 @@ class Gateway:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _identify(self, envelope: Envelope) -> tuple[Request, str]:
+    async def identify(self, envelope: Envelope) -> tuple[Request, str]:
         """The request with who makes it, and why they are refused already, if they are."""
         body = envelope.body
         user, team = str(body.get("user_id", "")), str(body.get("team_id", ""))

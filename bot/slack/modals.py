@@ -76,7 +76,7 @@ def kept_in(view: Mapping[str, Any]) -> dict[str, str]:
     """What was kept with a form."""
     try:
         found = json.loads(view.get("private_metadata") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 

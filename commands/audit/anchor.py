@@ -2,6 +2,7 @@
 
 from commands.audit.sub_word import SubWord
 from commands.command import Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Element, Listing, Note, Paragraph, Reply
 from runbooks.ids import new_id
 from runbooks.proof.places import PlaceError
@@ -15,6 +16,7 @@ class Anchor(SubWord):
     summary = "Signs the log as it is now, and hands that to every place that keeps anchors"
     usage = ""
     examples = (("anchor", "signs the log as it is now"),)
+    needs = Needs.WORD
     everywhere = True
 
     async def answer(

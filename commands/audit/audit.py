@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from commands.audit.sub_word import SubWord
 from commands.command import ActorKind, Command, Group, Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Reply
 from commands.rights import check_everywhere
 from runbooks.errors import Refused, UsageError
@@ -14,7 +15,7 @@ class Audit(Command):
 
     word = "audit"
     summary = "Who asked, decided or changed what, and how it went"
-    everyone = True  # of what is not theirs people see only what they were granted `audit` for
+    needs = Needs.BUSINESS  # of what is not theirs people see only what they were granted `audit` for
     group = Group.LOOK
 
     def __init__(self, search: SubWord, others: Iterable[SubWord]) -> None:
@@ -45,7 +46,7 @@ class Audit(Command):
 
 def check_granted(request: Request, sub: SubWord) -> None:
     """Raises Refused unless the person may use that word here, UsageError where it cannot be used."""
-    if not sub.everyone and not request.access.may_use("audit"):
+    if sub.needs is not Needs.BUSINESS and not request.access.may_use("audit"):
         raise Refused(
             f"You ({request.actor.id}) have no grant for audit here, and audit {sub.word} needs one. "
             f"{request.program} whoami shows what you may do; who looks after maint.yaml can grant it."

@@ -14,6 +14,7 @@ from commands.audit.resolve import find_run
 from commands.audit.sight import Sight
 from commands.audit.sub_word import SubWord
 from commands.command import ActorKind, Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Alarm, Attachment, Element, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import short
 from runbooks.engine.events import targets_of
@@ -35,7 +36,7 @@ class Evidence(SubWord):
     )
     usage = "RUN [--to FILE.zip]"
     examples = (("evidence 3f9kq2ab", "writes evidence-3f9kq2ab.zip"),)
-    everyone = True  # of runs that are the asker's business, or that they were granted `audit` for
+    needs = Needs.BUSINESS  # of runs that are the asker's business, or that they were granted `audit` for
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

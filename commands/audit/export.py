@@ -17,6 +17,7 @@ from commands.audit.sight import Sight
 from commands.audit.sub_word import SubWord
 from commands.audit.times import written
 from commands.command import Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Fields, Note, Paragraph, Reply, Text, code
 from commands.words import counted, quoted
 from runbooks.errors import UsageError
@@ -47,6 +48,7 @@ class Export(SubWord):
     )
     usage = "--to FOLDER [--format jsonl|csv] [since WHEN] [until WHEN]"
     examples = (("export --to november since 2026-11-01 until 2026-11-30", "a month of the log"),)
+    needs = Needs.WORD
     everywhere = True
     terminal_only = True
 

@@ -6,6 +6,7 @@ from commands.audit.hold import without_because
 from commands.audit.sub_word import SubWord
 from commands.command import Progress, Request, Services
 from commands.deciding import reason_in
+from commands.needs import Needs
 from commands.reply import Note, Paragraph, Reply
 from commands.words import counted
 from runbooks.errors import UsageError
@@ -21,6 +22,7 @@ class Forget(SubWord):
     summary = "Removes a person's names from the log and from runs; what they did stays, under an id"
     usage = "USER because REASON"
     examples = (("forget U0123ABCD because they asked", "their names are gone for good"),)
+    needs = Needs.WORD
     everywhere = True
 
     async def answer(

@@ -3,6 +3,7 @@
 from commands.audit.sub_word import SubWord
 from commands.command import Progress, Request, Services
 from commands.deciding import reason_in
+from commands.needs import Needs
 from commands.reply import Paragraph, Reply
 from runbooks.errors import UsageError
 from runbooks.status import Status
@@ -15,6 +16,7 @@ class Hold(SubWord):
     summary = "Stops every removal from the log, or allows it again"
     usage = "on|off because REASON"
     examples = (('hold on because "the case of May"', "events stay, however old they get"),)
+    needs = Needs.WORD
     everywhere = True
 
     async def answer(

@@ -2,6 +2,7 @@
 
 from commands.audit.sub_word import SubWord
 from commands.command import Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Paragraph, Reply
 from commands.words import counted
 from runbooks.status import Status
@@ -14,6 +15,7 @@ class Prune(SubWord):
     summary = "Removes events that are older than maint.yaml's `keep`, and signs off up to where"
     usage = ""
     examples = (("prune", "removes what is older than `keep`"),)
+    needs = Needs.WORD
     everywhere = True
 
     async def answer(

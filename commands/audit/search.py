@@ -12,6 +12,7 @@ from commands.audit.sheet import COLUMNS, as_data, compact, csv_rows
 from commands.audit.sight import Sight
 from commands.audit.sub_word import SubWord
 from commands.command import ActorKind, Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Button, Buttons, Element, Lines, Note, Reply
 from commands.words import counted, quoted
 from runbooks.errors import UsageError
@@ -42,7 +43,7 @@ class Search(SubWord):
         ("runbook deploy on app", "everything about that runbook and that target"),
         ("run 3f9kq2ab", "all about one run"),
     )
-    everyone = True
+    needs = Needs.BUSINESS
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

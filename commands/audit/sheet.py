@@ -10,7 +10,7 @@ from runbooks.records.audit import Recorded
 from runbooks.records.chain import written
 
 #: What begins a formula where a table is opened (OWASP ASVS 1.2.10), also in its wide form.
-_FORMULA = frozenset("=+-@\t\r\0\uff1d\uff0b\uff0d\uff20")
+_FORMULA = frozenset("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
 
 
 #: The columns, in the order of every export.

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from commands.command import Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Reply
 
 
@@ -13,7 +14,7 @@ class SubWord(Protocol):
     summary: str  # one line, for the help of `audit`
     usage: str  # what may follow the word
     examples: tuple[tuple[str, str], ...] = ()  # what to type after `maint audit`, and what it does
-    everyone: bool = False  # needs no grant of `audit`: it shows what is the asker's own business
+    needs: Needs  # WORD: a grant of `audit`; BUSINESS: none, it shows what is the asker's own business
     everywhere: bool = False  # the grant must hold for every environment: it is about the whole log
     terminal_only: bool = False  # it writes files where it runs
 

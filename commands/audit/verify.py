@@ -5,6 +5,7 @@ from pathlib import Path
 
 from commands.audit.sub_word import SubWord
 from commands.command import ActorKind, Progress, Request, Services
+from commands.needs import Needs
 from commands.reply import Alarm, Element, Fields, Note, Paragraph, Reply
 from commands.words import counted
 from runbooks.errors import UsageError
@@ -27,6 +28,7 @@ class Verify(SubWord):
         ("verify", "computes the chain anew, and holds it against the anchors"),
         ("verify --anchors saved.txt", "with anchors that you kept, copied from the channel, say"),
     )
+    needs = Needs.WORD
     everywhere = True
 
     async def answer(

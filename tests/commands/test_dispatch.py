@@ -8,6 +8,7 @@ import pytest
 
 from commands.command import Actor, ActorKind, Command, Progress, Request, Services
 from commands.dispatch import Admission, Dispatcher
+from commands.needs import Needs
 from commands.reply import Reply
 from runbooks.access import Access, Grant, Place, terminal_access
 from runbooks.engine.checks import CheckRunner, Limits
@@ -28,7 +29,7 @@ class Scripted(Command):
     usage = "[how]"
     about = "Does as it is told, to see what is made of it."
     examples = (("act crash", "breaks"),)
-    everyone = False
+    needs = Needs.WORD
     instant = True
 
     def __init__(self) -> None:

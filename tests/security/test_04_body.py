@@ -1,0 +1,54 @@
+"""04: a body is bytes until its signature was checked, and a malformed one is a 4xx without a trace.
+Also kept by tests/scenario/test_http_edge.py (size, encoding, shapes)."""
+
+import json
+from urllib.parse import quote_plus
+
+from bot.sandbox import Sandbox
+from tests.scenario.conftest import Workplace, newest
+from tests.scenario.test_http_edge import FORM, headers
+
+COMMAND = {"command": "/maint", "team_id": "T00SANDBOX", "user_id": "U0000ADMIN", "trigger_id": "1.1"}
+HOSTILE: tuple[tuple[bytes, str], ...] = (
+    (json.dumps({**COMMAND, "text": "\ud800"}).encode(), "application/json"),
+    (json.dumps({**COMMAND, "text": ["whoami"]}).encode(), "application/json"),
+    (json.dumps({**COMMAND, "text": float("nan")}).encode(), "application/json"),
+    (json.dumps({**COMMAND, "user_id": {"id": "U0000ADMIN"}}).encode(), "application/json"),
+    (json.dumps({**COMMAND, "trigger_id": ["x"]}).encode(), "application/json"),
+    (b'{"command":"/maint","n":' + b"9" * 5000 + b"}", "application/json"),
+    (b'{"a":' * 3000 + b"1" + b"}" * 3000, "application/json"),
+    (b"\xff\xfe" + json.dumps(COMMAND).encode("utf-16-le"), "application/json"),
+    (b"command=%2Fmaint&text=%00%ed%a0%80", FORM),
+    (b"payload=" + quote_plus('{"type":"block_actions","actions":[{"action_id":5}]}').encode(), FORM),
+    (
+        b"payload=" + quote_plus('{"type":"view_submission","view":{"callback_id":"maint:run"}}').encode(),
+        FORM,
+    ),
+    (b"payload=%7B%7D%00", FORM),
+)
+
+
+async def test_no_body_is_an_error_of_ours(sandbox: Sandbox, workplace: Workplace) -> None:
+    """Signed, and nothing that Slack would send: never a 5xx, no trace in the answer, and Maint goes on."""
+    workplace.settings["slack"] = {"mode": "http", "channels": {"ops": "C000000OPS"}}
+    workplace.settings["http"] = {"port": 0}
+    async with workplace.serving():
+        answers = []
+        for body, kind in HOSTILE:
+            signed = headers(sandbox.signing_secret, body, content_type=kind)
+            answers.append(await sandbox.request(body, signed))
+        await sandbox.slash("admin", "ops", "/maint whoami")
+        await sandbox.wait_for(lambda: newest(sandbox, "Roles: admin", as_user="admin"))
+
+    assert [answer.status for answer in answers if answer.status >= 500] == []
+    assert [word for answer in answers for word in ("Traceback", "File ", ".py") if word in answer.body] == []
+
+
+async def test_nothing_is_parsed_that_is_not_signed(sandbox: Sandbox, workplace: Workplace) -> None:
+    """The same bodies without a signature are a 401, whatever is in them."""
+    workplace.settings["slack"] = {"mode": "http", "channels": {"ops": "C000000OPS"}}
+    workplace.settings["http"] = {"port": 0}
+    async with workplace.serving():
+        found = [(await sandbox.request(body, {"Content-Type": kind})).status for body, kind in HOSTILE]
+
+    assert found == [401] * len(HOSTILE)
