@@ -3,7 +3,8 @@
 import ast
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ def tracked() -> list[str]:
 def read(name: str) -> str:
     """The text of one of them."""
     return (ROOT / name).read_text(encoding="utf-8")
+
+
+@cache
+def program_faults() -> Mapping[str, frozenset[str]]:
+    """Of each file of the program what `code_faults` finds."""
+    sources = [name for name in tracked() if name.startswith(("bot/", "commands/", "runbooks/"))]
+    return {name: frozenset(code_faults(read(name))) for name in sources if name.endswith(".py")}
 
 
 def image_faults(dockerfile: str) -> list[str]:

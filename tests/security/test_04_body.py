@@ -4,8 +4,8 @@ Also kept by tests/scenario/test_http_edge.py (size, encoding, shapes)."""
 import json
 from urllib.parse import quote_plus
 
-from bot.sandbox import Sandbox
-from tests.scenario.conftest import Workplace, newest
+from tests.scenario.conftest import newest
+from tests.scenario.floor import Floor
 from tests.scenario.test_http_edge import FORM, headers
 
 COMMAND = {"command": "/maint", "team_id": "T00SANDBOX", "user_id": "U0000ADMIN", "trigger_id": "1.1"}
@@ -28,27 +28,27 @@ HOSTILE: tuple[tuple[bytes, str], ...] = (
 )
 
 
-async def test_no_body_is_an_error_of_ours(sandbox: Sandbox, workplace: Workplace) -> None:
+async def test_no_body_is_an_error_of_ours(floor: Floor) -> None:
     """Signed, and nothing that Slack would send: never a 5xx, no trace in the answer, and Maint goes on."""
-    workplace.settings["slack"] = {"mode": "http", "channels": {"ops": "C000000OPS"}}
-    workplace.settings["http"] = {"port": 0}
-    async with workplace.serving():
+    floor.workplace.settings["slack"] = {"mode": "http", "channels": {"ops": "C000000OPS"}}
+    floor.workplace.settings["http"] = {"port": 0}
+    async with floor.workplace.serving():
         answers = []
         for body, kind in HOSTILE:
-            signed = headers(sandbox.signing_secret, body, content_type=kind)
-            answers.append(await sandbox.request(body, signed))
-        await sandbox.slash("admin", "ops", "/maint whoami")
-        await sandbox.wait_for(lambda: newest(sandbox, "Roles: admin", as_user="admin"))
+            signed = headers(floor.sandbox.signing_secret, body, content_type=kind)
+            answers.append(await floor.sandbox.request(body, signed))
+        await floor.sandbox.slash("admin", "ops", "/maint whoami")
+        await floor.sandbox.wait_for(lambda: newest(floor.sandbox, "Roles: admin", as_user="admin"))
 
     assert [answer.status for answer in answers if answer.status >= 500] == []
     assert [word for answer in answers for word in ("Traceback", "File ", ".py") if word in answer.body] == []
 
 
-async def test_nothing_is_parsed_that_is_not_signed(sandbox: Sandbox, workplace: Workplace) -> None:
+async def test_nothing_is_parsed_that_is_not_signed(floor: Floor) -> None:
     """The same bodies without a signature are a 401, whatever is in them."""
-    workplace.settings["slack"] = {"mode": "http", "channels": {"ops": "C000000OPS"}}
-    workplace.settings["http"] = {"port": 0}
-    async with workplace.serving():
-        found = [(await sandbox.request(body, {"Content-Type": kind})).status for body, kind in HOSTILE]
+    floor.workplace.settings["slack"] = {"mode": "http", "channels": {"ops": "C000000OPS"}}
+    floor.workplace.settings["http"] = {"port": 0}
+    async with floor.workplace.serving():
+        found = [(await floor.sandbox.request(body, {"Content-Type": kind})).status for body, kind in HOSTILE]
 
     assert found == [401] * len(HOSTILE)

@@ -30,16 +30,15 @@ ALL = (
 )
 
 
-@pytest.mark.parametrize("again", HOSTILE.values(), ids=HOSTILE)
-def test_one_person_is_one_approval(engine: Engine, again: Person) -> None:
-    """However they come back."""
+def test_one_person_is_one_approval(engine: Engine) -> None:
+    """However they come back, and however often."""
     desk = Desk(engine)
     ask = desk.ask(spec=gate_spec(quorum=2))
     desk.decide(ask, "approve", Person(kind="slack", id="U2", name="Ann", team="T1"))
 
-    decided = desk.decide(ask, "approve", again)
+    outcomes = {how: desk.decide(ask, "approve", again).outcome for how, again in HOSTILE.items()}
 
-    assert decided.outcome is not Verdict.CLOSED
+    assert Verdict.CLOSED not in outcomes.values()
     assert len(desk.view(ask.run).votes) == 1
     assert desk.view(ask.run).asks[0].state == "open"
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-import pytest
 from sqlalchemy import Engine
 
 from runbooks.engine.decided import Verdict
@@ -22,9 +21,14 @@ HOSTILE: dict[str, Callable[[int], tuple[str, Person]]] = {
 }
 
 
-@pytest.mark.parametrize("attack", HOSTILE.values(), ids=HOSTILE)
-def test_one_click_decides(engine: Engine, attack: Callable[[int], tuple[str, Person]]) -> None:
+def test_one_click_decides(engine: Engine) -> None:
     """And the run is woken once."""
+    for how, attack in HOSTILE.items():
+        assert decided(engine, attack) == (1, 1), how
+
+
+def decided(engine: Engine, attack: Callable[[int], tuple[str, Person]]) -> tuple[int, int]:
+    """How many of eight clicks at once closed the question, and how often the run was woken."""
     desk, together = Desk(engine), Barrier(8)
     ask = desk.ask()
 
@@ -36,5 +40,4 @@ def test_one_click_decides(engine: Engine, attack: Callable[[int], tuple[str, Pe
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(click, range(8)))
 
-    assert outcomes.count(Verdict.CLOSED) == 1
-    assert len(desk.woken) == 1
+    return outcomes.count(Verdict.CLOSED), len(desk.woken)

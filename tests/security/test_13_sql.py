@@ -1,7 +1,6 @@
 """13: what is looked for is a value, and never a part of a statement. Also kept by
 tests/records/test_search.py (`test_13_whatever_is_looked_for_is_data`) and tests/records/test_audit.py."""
 
-import pytest
 from sqlalchemy import Engine
 
 from runbooks.records import runs
@@ -33,16 +32,16 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=[str(at) for at in range(len(HOSTILE))])
-def test_it_finds_nothing_and_breaks_nothing(engine: Engine, text: str) -> None:
+def test_it_finds_nothing_and_breaks_nothing(engine: Engine) -> None:
     """Of runs, and of events by each column that they are filtered by."""
     with engine.begin() as connection:
         add_run(connection)
         append(connection, make_event())
-    if "\x00" in text and engine.dialect.name == "postgresql":
-        pytest.skip("the driver refuses it")
-    with reading(engine) as connection:
-        assert runs.find(connection, text) == ()
-        for name in ("actor_id", "action", "outcome", "correlation"):
-            assert newest(connection, Filter(**{name: text})) == ()
-        assert connection.execute(runs_table.select()).all()
+    for text in HOSTILE:
+        if "\x00" in text and engine.dialect.name == "postgresql":
+            continue  # the driver refuses it
+        with reading(engine) as connection:
+            assert runs.find(connection, text) == ()
+            for name in ("actor_id", "action", "outcome", "correlation"):
+                assert newest(connection, Filter(**{name: text})) == ()
+            assert connection.execute(runs_table.select()).all()

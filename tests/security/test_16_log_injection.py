@@ -29,7 +29,6 @@ HOSTILE = (
     "\u200e\u200f\u061c",
     "\x0b\x0c\x1c\x1d\x1e",
     '","event":"forged',
-    "\ud800",
 )
 
 

@@ -22,18 +22,17 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("at", HOSTILE, ids=[str(at) for at in range(len(HOSTILE))])
-def test_a_time_is_kept_in_utc_to_the_microsecond(engine: Engine, at: datetime) -> None:
+def test_a_time_is_kept_in_utc_to_the_microsecond(engine: Engine) -> None:
     """Whatever zone it came in, and whatever zone the database speaks in."""
     with engine.begin() as connection:
-        append(connection, make_event(at=at))
+        append(connection, *(make_event(at=at) for at in HOSTILE))
     with reading(engine) as connection:
-        (found,) = newest(connection)
-        written = connection.scalar(text("SELECT CAST(at AS TEXT) FROM audit_events"))
+        found = [each.event.at for each in newest(connection)]
+        written = list(connection.scalars(text("SELECT CAST(at AS TEXT) FROM audit_events")))
 
-    assert found.event.at == MOMENT
-    assert found.event.at.utcoffset() == timedelta(0)
-    assert str(written).startswith("2026-10-25 01:30:00.000007")
+    assert found == [MOMENT] * len(HOSTILE)
+    assert {at.utcoffset() for at in found} == {timedelta(0)}
+    assert {str(at)[:26] for at in written} == {"2026-10-25 01:30:00.000007"}
 
 
 @pytest.mark.parametrize("at", [datetime(2026, 10, 25, 2, 30), datetime.max, datetime.min])  # noqa: DTZ001, DTZ901
