@@ -83,16 +83,16 @@ class Dispatcher:
         Whatever the answer is, it stands in the audit log first: if that cannot be written, nothing is done.
         """
         outcome, admission, answer = Outcome.ACCEPTED, None, None
-        word = ""
         named: list[str] = []
         try:
-            word, admission = self._understand(request, named)
+            admission = self._understand(request, named)
         except UsageError as error:
             outcome, answer = Outcome.INVALID, message("I did not understand that", str(error))
         except Refused as error:
             outcome, answer = Outcome.DENIED, message("Not allowed", str(error))
         try:
-            action = f"command.{admission.command.word if admission else word or 'unknown'}"
+            word = admission.command.word if admission else self._word(request)
+            action = f"command.{word}"
             answer = scrubbed(answer, self._scrub)
             event = self._event(request, action, outcome, answer.fallback if answer else "", tuple(named))
             if not await self._recorder.record(event, delivery_key):
@@ -138,8 +138,14 @@ class Dispatcher:
             recorded = True
         return message("Not allowed", reason) if recorded else None
 
-    def _understand(self, request: Request, named: list[str]) -> tuple[str, Admission]:
-        """The command's word, and what to do. `named` gets the targets, also of what is refused then."""
+    def _word(self, request: Request) -> str:
+        """The command that was meant, though it may have been refused; `unknown` where there is none."""
+        typed = request.text.split(maxsplit=1)
+        found = self._services.commands.get(typed[0].casefold()) if typed else None
+        return found.word if found else "unknown"
+
+    def _understand(self, request: Request, named: list[str]) -> Admission:
+        """What to do. `named` gets the targets, also of what is refused then."""
         commands = self._services.commands
         if len(request.text) > LONGEST:
             raise UsageError(f"That is longer than {LONGEST} characters, so nothing of it was done.")
@@ -159,7 +165,7 @@ class Dispatcher:
         for target in targets:
             if not _open(command) and not _may_touch(request, command, target):
                 raise Refused(f"You may not use {command.word} on {target.environment} ({target.name}) here.")
-        return command.word, admission
+        return admission
 
     def _named_targets(self, request: Request, admission: Admission) -> tuple[TargetBase, ...]:
         command, words = admission.command, admission.words

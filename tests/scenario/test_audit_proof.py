@@ -67,7 +67,8 @@ async def test_a_day_has_one_anchor_in_the_channel_and_in_the_file(
 
     (only,) = posted(sandbox)
     assert only.fits_its_signature
-    assert (only.seq, only.key) == (12, KEY.public)
+    assert only.key == KEY.public
+    assert only.seq >= 12  # what Maint itself recorded at its start too
     assert len(await in_file(anchored)) == 1
     assert [each.event.outcome for each in await anchored.audit(Filter(action="audit.verified"))] == ["ok"]
 

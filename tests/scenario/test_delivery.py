@@ -234,7 +234,7 @@ async def test_stopping_lets_what_was_asked_come_to_its_end(
     site.seconds = 0.5
     async with workplace.serving():
         await sandbox.slash("admin", "ops", "/maint health app")
-    assert newest(sandbox, f"{REPORTED}warning")
+    assert newest(sandbox, f"{REPORTED}ok")
 
 
 async def test_a_command_that_outlasts_the_drain_is_said_to_be_interrupted(
