@@ -34,7 +34,10 @@ async def press_alert(
 ) -> Reply:
     """Does what a button of an alert's card stands for, as the right to it is at this moment."""
     id_, _, more = value.partition(".")
-    alert = await find_alert(request, services, id_)
+    view = await services.alerts.view(id_)
+    if view is None:
+        raise UsageError(f"There is no such alert any more. {request.program} alerts shows what there is.")
+    alert = view.alert  # whoever presses sees its card: what they may do with it is told below
     if choice.startswith(REMEDY):
         return await _help(request, services, alert, more, progress)
     check_may_change(request, alert)
