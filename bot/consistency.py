@@ -116,6 +116,19 @@ def unknown_names(document: Document, runbook: Runbook) -> Iterable[Fault]:
             yield Fault(runbook.path, line, 0, f"there is no channel `{channel}`", hint)
 
 
+def unknown_remedies(runbook: Runbook, runbooks: Collection[str]) -> Iterable[Fault]:
+    """Runbooks and steps under `remedies:` that there are not."""
+    steps = [step.id for step in runbook.steps]
+    for remedy in runbook.remedies:
+        if remedy.runbook not in runbooks:
+            hint = did_you_mean(remedy.runbook, runbooks) or "a remedy is the name of a runbook"
+            yield Fault(runbook.path, 0, 0, f"there is no runbook `{remedy.runbook}` to help", hint)
+        for id_ in remedy.steps:
+            if id_ not in steps:
+                hint = did_you_mean(id_, steps) or f"there are: {', '.join(steps)}"
+                yield Fault(runbook.path, 0, 0, f"there is no step `{id_}` to help", hint)
+
+
 def _asked(step: RunbookStep) -> Mapping[str, Any]:
     """The fields of a step that say whom it asks and where; of a rollout those of its gate."""
     if step.kind == Rollout.kind:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from bot.alert_settings import AlertSettings
 from bot.audit_settings import Audit
-from bot.consistency import inconsistencies, unknown_names
+from bot.consistency import inconsistencies, unknown_names, unknown_remedies
 from bot.credentials import (
     SlackCredentials,
     audit_key,
@@ -209,6 +209,7 @@ def load_settings(
     unfit: dict[str, str] = {}
     for runbook in (runbooks or {}).values():
         missing = [*unknown_names(document, runbook), *stuck_gates(document, runbook)]
+        missing += unknown_remedies(runbook, runbooks or ())
         if not Path(runbook.path).is_relative_to(library):
             faults += missing
         elif missing:
