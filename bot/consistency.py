@@ -32,11 +32,12 @@ def inconsistencies(
     if DIRECT in _keys(document, ("slack", "channels")):
         message = f"`{DIRECT}` means direct messages; call the channel something else"
         yield document.fault(("slack", "channels", DIRECT), message, at_key=True)
-    kept: KeyPath = ("audit", "anchors", "channel")
     channels = _keys(document, ("slack", "channels"))
-    if _is_said(document, kept) and document.get(kept) not in channels:
-        hint = did_you_mean(document.get(kept), channels) or "name it under `slack: channels:`"
-        yield document.fault(kept, f"there is no channel `{document.get(kept)}`", hint)
+    places: tuple[KeyPath, ...] = (("audit", "anchors", "channel"), ("alerts", "channel"))
+    for kept in places:
+        if _is_said(document, kept) and document.get(kept) not in channels:
+            hint = did_you_mean(document.get(kept), channels) or "name it under `slack: channels:`"
+            yield document.fault(kept, f"there is no channel `{document.get(kept)}`", hint)
     named = _Named(document=document, commands=commands, runbooks=runbooks)
     for key in ("grants", "terminal"):
         for index in range(_length(document, (key,))):
@@ -100,7 +101,7 @@ class _Named:
 def unknown_names(document: Document, runbook: Runbook) -> Iterable[Fault]:
     """Channels and roles that a runbook or its steps name, and maint.yaml does not know."""
     channels, roles = _keys(document, ("slack", "channels")), _keys(document, ("roles",))
-    named = [(0, runbook.channel)]
+    named = [(0, runbook.channel), (0, runbook.alerts.channel)]
     for step in (*runbook.steps, *runbook.rollback):
         for each in (step, *step.steps, *([step.rollback] if step.rollback else [])):
             asked = _asked(each)
@@ -113,6 +114,19 @@ def unknown_names(document: Document, runbook: Runbook) -> Iterable[Fault]:
         if channel and "{{" not in channel and channel not in channels:
             hint = did_you_mean(channel, channels) or "name it in maint.yaml under `slack: channels:`"
             yield Fault(runbook.path, line, 0, f"there is no channel `{channel}`", hint)
+
+
+def unknown_remedies(runbook: Runbook, runbooks: Collection[str]) -> Iterable[Fault]:
+    """Runbooks and steps under `remedies:` that there are not."""
+    steps = [step.id for step in runbook.steps]
+    for remedy in runbook.remedies:
+        if remedy.runbook not in runbooks:
+            hint = did_you_mean(remedy.runbook, runbooks) or "a remedy is the name of a runbook"
+            yield Fault(runbook.path, 0, 0, f"there is no runbook `{remedy.runbook}` to help", hint)
+        for id_ in remedy.steps:
+            if id_ not in steps:
+                hint = did_you_mean(id_, steps) or f"there are: {', '.join(steps)}"
+                yield Fault(runbook.path, 0, 0, f"there is no step `{id_}` to help", hint)
 
 
 def _asked(step: RunbookStep) -> Mapping[str, Any]:

@@ -8,8 +8,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
+from bot.alert_settings import AlertSettings
 from bot.audit_settings import Audit
-from bot.consistency import inconsistencies, unknown_names
+from bot.consistency import inconsistencies, unknown_names, unknown_remedies
 from bot.credentials import (
     SlackCredentials,
     audit_key,
@@ -130,6 +131,7 @@ class Settings(Spec):
     checks: Checks = Checks()
     limits: UserLimits = UserLimits()
     audit: Audit = Audit()
+    alerts: AlertSettings = AlertSettings()
     roles: dict[Name, Role] = Field(default_factory=dict)
     grants: tuple[Grant, ...] = Field(default=(), strict=False)
     terminal: tuple[TerminalGrant, ...] | None = Field(default=None, strict=False)
@@ -207,6 +209,7 @@ def load_settings(
     unfit: dict[str, str] = {}
     for runbook in (runbooks or {}).values():
         missing = [*unknown_names(document, runbook), *stuck_gates(document, runbook)]
+        missing += unknown_remedies(runbook, runbooks or ())
         if not Path(runbook.path).is_relative_to(library):
             faults += missing
         elif missing:

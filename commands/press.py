@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from commands.alert_deeds import ALERT_BUTTONS, press_alert
 from commands.audit import AUDIT
 from commands.audit.search import NEWER, OF_RUN, OLDER
 from commands.cancel import Cancel
@@ -35,6 +36,7 @@ BUTTONS: Mapping[str, Needs] = {
     CANCEL: Needs.BUSINESS,
     UNDO: Needs.RUNBOOK,
     **dict.fromkeys(CHOICES, Needs.BUSINESS),
+    **ALERT_BUTTONS,
 }
 #: The outcome that says: ask for words, and press again with them.
 WORDS_NEEDED = Verdict.REASON_NEEDED.value
@@ -47,6 +49,12 @@ SEEN = frozenset({Verdict.COUNTED.value, Verdict.CLOSED.value})
 def outcome_of(reply: Reply) -> str:
     """What became of a decision, from what is said of it; empty for anything else."""
     return str(reply.data.get("outcome", "")) if isinstance(reply.data, dict) else ""
+
+
+def form_of(reply: Reply) -> Mapping[str, str] | None:
+    """What the form says that asks for words, where the reply itself tells: `title`, `about`, `label`."""
+    form = reply.data.get("form") if isinstance(reply.data, dict) else None
+    return form if isinstance(form, Mapping) else None
 
 
 def ids_in(value: str) -> tuple[str, str]:
@@ -83,6 +91,8 @@ class Press(Command):
         run, ask = ids_in(value)
         if choice not in BUTTONS:
             raise UsageError(f"There is no such button. {request.program} runs shows what there is.")
+        if choice in ALERT_BUTTONS:
+            return await press_alert(request, services, choice, value, text, progress)
         if choice not in (OLDER, NEWER) and not _ID.fullmatch(run):
             # What is typed may be the last letters of an id, or none; a button has all of it.
             raise UsageError(f"There is no such run. {request.program} runs shows what there is.")

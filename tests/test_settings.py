@@ -426,6 +426,33 @@ def test_a_runbooks_channel_is_one_of_maint_yaml(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("remedy", "fault"),
+    [
+        ("restart-servise", "no runbook `restart-servise` to help"),
+        ("{runbook: health, steps: [upp]}", "no step `upp` to help"),
+    ],
+)
+def test_a_remedy_is_a_runbook_that_there_is(folder: Path, remedy: str, fault: str) -> None:
+    """A button that could do nothing is found when the files are read."""
+    (folder / "runbooks").mkdir()
+    (folder / "runbooks" / "health.yaml").write_text(f"{HEALTH}remedies: [{remedy}]\n")
+
+    (found,) = faults(folder, "runbooks: runbooks\n")
+
+    assert fault in found
+
+
+def test_the_channel_of_alerts_is_one_of_maint_yaml(folder: Path) -> None:
+    """There, and where a runbook names one for its own."""
+    (found,) = faults(folder, "slack: {channels: {ops: C0OPS}}\nalerts: {channel: opps}\n")
+    assert "there is no channel `opps` (did you mean `ops`?)" in found
+    (folder / "runbooks").mkdir()
+    (folder / "runbooks" / "health.yaml").write_text(f"{HEALTH}alerts: {{channel: opps}}\n")
+    (found,) = faults(folder, "runbooks: runbooks\nslack: {channels: {ops: C0OPS}}\n")
+    assert "there is no channel `opps` (did you mean `ops`?)" in found
+
+
+@pytest.mark.parametrize(
     ("step", "fault"),
     [
         ("gate: {approvers: [sra]}", "no role `sra` (did you mean `sre`?)"),

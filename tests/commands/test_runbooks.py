@@ -58,7 +58,8 @@ async def test_help_groups_the_words() -> None:
     """Looking, running, deciding, emergencies: each with the words that the person may use."""
     mine, all_ = await World().ask(in_slack("sam", "help")), await World().ask(at_terminal("help"))
 
-    assert "Look\n/maint runbooks [NAME]" in read(mine)
+    assert "Look\n/maint alerts [ALERT" in read(mine)
+    assert "/maint runbooks [NAME]" in read(mine)
     assert "Decide\n/maint approve" in read(mine)
     assert "In an emergency" not in read(mine)
     assert "In an emergency\nmaint stop everything" in read(all_)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -18,9 +18,12 @@ from runbooks.records.migrate import VERSION_TABLE, migrate
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
 from runbooks.records.schema import metadata
+from runbooks.watch.damping import Damping
+from runbooks.watch.signal import Seen
 from tests.records.conftest import make_event, make_result
 from tests.runs.conftest import house_of
 from tests.runs.test_running import THREE
+from tests.watch.conftest import KIM, Post, signal
 
 PAGE = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
 
@@ -69,6 +72,19 @@ async def test_the_documented_grants_are_enough(least: Records) -> None:
         "check_results": 1,
         "outbox": 0,
     }
+
+
+async def test_the_documented_grants_open_and_end_alerts(least: Records) -> None:
+    """One that opens, one that never does, one that somebody takes on: with cards and audit events."""
+    post = Post(least)
+    waits = {"damping": Damping(wait=timedelta(minutes=5))}
+    await post.take(signal("a"), signal("b", **waits))
+    (alert,) = await post.open()
+    await post.alerts.acknowledge(alert.id, KIM)
+    await post.take(signal("a", Seen.WELL, minutes=1), signal("b", Seen.WELL, minutes=1, **waits))
+
+    assert await post.open() == ()
+    assert len(await post.events("resolved")) == 1
 
 
 async def test_the_documented_grants_carry_a_run(least_url: str, tmp_path: Path) -> None:
