@@ -1,0 +1,1 @@
+"""How trouble is noticed and told: schedules, alerts, escalation, digests."""
