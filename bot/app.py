@@ -12,7 +12,7 @@ import structlog
 from bot import __version__
 from bot.anchors import Anchoring
 from bot.authority import Granted
-from bot.config_event import config_loaded, this_process
+from bot.config_event import config_loaded, slack_connected, this_process
 from bot.core import open_core
 from bot.doctor import group_findings
 from bot.http import HttpServer, make_http
@@ -121,6 +121,7 @@ class Server:
             SlackClient(credentials.bot_token.get_secret_value(), credentials.api_url)
         )
         bot = self._bot = await who_are_we(client.web)
+        await core.records.record(slack_connected(bot, by, self._now()))
         if bot.missing_scopes:
             log.warning(
                 "slack.scopes.missing", scopes=bot.missing_scopes, do="update the app: maint manifest"

@@ -1,4 +1,4 @@
-"""What a Maint that carries runs was told to do, as audit events: the digests of the files that it read."""
+"""What a Maint that carries runs was told to do, and as whom it is in Slack, as audit events."""
 
 import socket
 from collections.abc import Iterator
@@ -6,8 +6,9 @@ from datetime import datetime
 
 from bot import __version__
 from bot.settings import Loaded
+from bot.slack.app import Bot
 from runbooks.ids import new_id
-from runbooks.records.audit import Event
+from runbooks.records.audit import SLACK_CONNECTED, Event
 from runbooks.records.person import Person
 
 #: Runbooks that one event names: their digests must not be cut off.
@@ -41,3 +42,18 @@ def config_loaded(loaded: Loaded, by: Person, at: datetime) -> Iterator[Event]:
                 **({"part": f"{number} of {len(parts)}"} if len(parts) > 1 else {}),
             },
         )
+
+
+def slack_connected(bot: Bot, by: Person, at: datetime) -> Event:
+    """Slack took our token: which workspace it is of, and which user we are there."""
+    return Event(
+        at=at,
+        actor_kind=by.kind,
+        actor_id=by.id,
+        actor_name=by.name,
+        team=bot.team,
+        action=SLACK_CONNECTED,
+        object=bot.team_name,
+        outcome="ok",
+        details={"url": bot.url, "user": bot.user, "missing_scopes": bot.missing_scopes},
+    )

@@ -19,7 +19,7 @@ from commands.rights import short
 from runbooks.engine.events import targets_of
 from runbooks.errors import UsageError
 from runbooks.records import audit, evidence, search
-from runbooks.records.audit import LARGEST_PAGE, Event, Recorded
+from runbooks.records.audit import LARGEST_PAGE, SLACK_CONNECTED, Event, Filter, Recorded
 from runbooks.records.search import Wanted, Window
 from runbooks.status import Status
 
@@ -132,7 +132,14 @@ async def _gather(services: Services, run: str, progress: Progress) -> Gathered:
         messages=await records.read(partial(evidence.messages, run=run)),
         events=events,
         proof=await _prove(services, events, progress),
+        workspace=await _workspace(services),
     )
+
+
+async def _workspace(services: Services) -> str:
+    """Its address, as Slack gave it when Maint connected last; empty where it never did."""
+    connected = await services.records.events(Filter(action=SLACK_CONNECTED), limit=1)
+    return str(connected[0].event.details.get("url", "")) if connected else ""
 
 
 async def _events(services: Services, run: str) -> tuple[Recorded, ...]:

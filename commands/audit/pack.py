@@ -59,6 +59,7 @@ class Gathered:
     messages: tuple[Message, ...]
     events: tuple[Recorded, ...]
     proof: Proof
+    workspace: str = ""  # its address, as it stands before every link to a message of it
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,7 @@ def _outputs(gathered: Gathered) -> list[dict[str, Any]]:
 
 def _messages(gathered: Gathered) -> Iterator[dict[str, Any]]:
     links = [each.event.permalink for each in gathered.events if "archives/" in each.event.permalink]
-    # The address of the workspace, as it stands before every link to a message of it.
-    base = links[0].partition("archives/")[0] if links else ""
+    base = gathered.workspace
     for message in gathered.messages:
         place = f"archives/{message.channel}/p{message.ts.replace('.', '')}"
         yield {**asdict(message), "permalink": f"{base}{place}" if base and message.ts else ""}

@@ -20,6 +20,8 @@ from runbooks.visible import shorten
 
 #: Characters of one text in `details`, and of all of them together as JSON.
 LONGEST_DETAIL, LONGEST_DETAILS = 3_000, 16_000
+#: The action of the event that says which workspace Maint is in; its details have the workspace's `url`.
+SLACK_CONNECTED = "slack.connected"
 #: Events that one page may have.
 LARGEST_PAGE = 500
 #: How many characters each text column takes.

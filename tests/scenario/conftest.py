@@ -21,7 +21,7 @@ from runbooks.records.records import Records
 from tests.scenario.floor import Floor
 
 #: What every Maint writes down before anybody asks it for anything.
-STARTING = ("schema.migrated", "config.loaded")
+STARTING = ("schema.migrated", "config.loaded", "slack.connected")
 OPS, ALERTS = "C000000OPS", "C0000ALERTS"
 
 

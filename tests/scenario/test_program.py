@@ -400,13 +400,16 @@ async def test_a_role_is_for_hardening(tmp_path: Path) -> None:
 
 
 async def test_serving_begins_with_what_it_was_told(workplace: Workplace) -> None:
-    """Who migrated, and the digests of maint.yaml and of every runbook file, stand in the log first."""
+    """Who migrated, the digests of maint.yaml and of every runbook file, and the workspace stand in the log
+    first."""
     async with workplace.serving():
-        migrated, loaded = await workplace.audit(Filter(actor_id=socket.gethostname()))
+        migrated, loaded, connected = await workplace.audit(Filter(actor_id=socket.gethostname()))
     own = workplace.folder / "runbooks" / "health.yaml"
 
     assert (migrated.seq, migrated.event.action) == (1, "schema.migrated")
     assert (loaded.seq, loaded.event.action, loaded.event.object) == (2, "config.loaded", str(workplace.path))
+    assert (connected.seq, connected.event.action) == (3, "slack.connected")
+    assert connected.event.details["url"].startswith("http")
     details = loaded.event.details
     assert details["maint.yaml"] == sha256(workplace.path.read_bytes()).hexdigest()
     assert details["runbooks"]["health"] == sha256(own.read_bytes()).hexdigest()
