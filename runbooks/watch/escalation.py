@@ -93,8 +93,8 @@ def new_ladder(gaps: tuple[timedelta, ...], repeat: int, every: timedelta, at: d
 
 
 def climb(ladder: Ladder, state: State, now: datetime, asleep_until: datetime | None = None) -> Move:
-    """One move. `asleep_until`: when a snooze ends. Called again with the ladder that it returned, it goes on;
-    with the one before, it does the same."""
+    """One move. `asleep_until`: when a snooze ends. Called again with the ladder that it returned, it goes
+    on; with the one before, it does the same."""
     if ladder.over:
         return Move(ladder=ladder, wake_at=None)
     if state is State.OVER:
