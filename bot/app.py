@@ -32,6 +32,7 @@ from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
 from runbooks.status import Status
 from runbooks.steps.reach import utc_now
+from runbooks.watch.sentry import Sentry
 
 log = structlog.get_logger()
 
@@ -150,12 +151,18 @@ class Server:
         )
         authority.connect(edge.people.roles_by_id)
         core.engine.on_change(edge.board.nudge)
+        core.services.alerts.on_change(edge.board.nudge)
         secret = credentials.signing_secret.get_secret_value() if credentials.signing_secret else ""
         app = make_app(client.web, bot, secret)
         edge.listen(app)
         await crew.start()
         edge.start()
         stack.push_async_callback(self._drain, edge, crew)
+        await core.services.alerts.let_go(settings.targets)
+        sweep = (self._rhythm or Rhythm()).sweep
+        sentry = Sentry(core.records, core.duties, self._now, sweep=sweep)
+        sentry.start()
+        stack.push_async_callback(sentry.stop)
         tidying = asyncio.create_task(self._tidy(core.records, edge.publisher, crew))
         stack.callback(tidying.cancel)
         anchoring = asyncio.create_task(Anchoring(core.services.proof, self._now).run(), name="anchoring")

@@ -32,11 +32,12 @@ def inconsistencies(
     if DIRECT in _keys(document, ("slack", "channels")):
         message = f"`{DIRECT}` means direct messages; call the channel something else"
         yield document.fault(("slack", "channels", DIRECT), message, at_key=True)
-    kept: KeyPath = ("audit", "anchors", "channel")
     channels = _keys(document, ("slack", "channels"))
-    if _is_said(document, kept) and document.get(kept) not in channels:
-        hint = did_you_mean(document.get(kept), channels) or "name it under `slack: channels:`"
-        yield document.fault(kept, f"there is no channel `{document.get(kept)}`", hint)
+    places: tuple[KeyPath, ...] = (("audit", "anchors", "channel"), ("alerts", "channel"))
+    for kept in places:
+        if _is_said(document, kept) and document.get(kept) not in channels:
+            hint = did_you_mean(document.get(kept), channels) or "name it under `slack: channels:`"
+            yield document.fault(kept, f"there is no channel `{document.get(kept)}`", hint)
     named = _Named(document=document, commands=commands, runbooks=runbooks)
     for key in ("grants", "terminal"):
         for index in range(_length(document, (key,))):
@@ -100,7 +101,7 @@ class _Named:
 def unknown_names(document: Document, runbook: Runbook) -> Iterable[Fault]:
     """Channels and roles that a runbook or its steps name, and maint.yaml does not know."""
     channels, roles = _keys(document, ("slack", "channels")), _keys(document, ("roles",))
-    named = [(0, runbook.channel)]
+    named = [(0, runbook.channel), (0, runbook.alerts.channel)]
     for step in (*runbook.steps, *runbook.rollback):
         for each in (step, *step.steps, *([step.rollback] if step.rollback else [])):
             asked = _asked(each)

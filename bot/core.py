@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.anchors import make_proof
+from bot.config_event import this_process
 from bot.settings import Loaded
 from commands import COMMANDS
 from commands.command import Services
@@ -17,6 +18,10 @@ from runbooks.engine.sealing import Sealer
 from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.steps.reach import utc_now
+from runbooks.watch.alerts import Alerts, Waking
+from runbooks.watch.from_checks import FromChecks
+from runbooks.watch.sentry import Duty
+from runbooks.watch.settle import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,7 @@ class Core:
     engine: Engine
     services: Services
     dispatcher: Dispatcher
+    duties: tuple[Duty, ...]  # what is done by itself when its time has come
 
 
 @asynccontextmanager
@@ -41,7 +47,13 @@ async def open_core(
     records = await Records.open(settings.database_url(), loaded.scrub, by)
     try:
         limits = Limits(total=settings.checks.concurrency, per_target=settings.checks.per_target)
-        checks = CheckRunner(settings.targets, records, loaded.scrub, limits, now=now)
+        setting = Setting(
+            route=lambda alert: alert.channel or settings.alerts.channel or "",
+            by=this_process(),
+            most_cards=settings.alerts.storm,
+        )
+        alerts = Alerts(records, FromChecks(loaded.runbooks), setting, now)
+        checks = CheckRunner(settings.targets, records, loaded.scrub, limits, now=now, watch=alerts)
         engine = Engine(
             database=records,
             runbooks=loaded.runbooks,
@@ -62,13 +74,22 @@ async def open_core(
             checks=checks,
             commands=COMMANDS,
             runs=engine,
+            alerts=alerts,
             records=records,
             proof=make_proof(loaded, records, now),
             unfit=loaded.unfit,
             channels=settings.slack.channels,
             now=now,
+            timezone=settings.alerts.timezone,
         )
         dispatcher = Dispatcher(services, records, loaded.scrub)
-        yield Core(loaded=loaded, records=records, engine=engine, services=services, dispatcher=dispatcher)
+        yield Core(
+            loaded=loaded,
+            records=records,
+            engine=engine,
+            services=services,
+            dispatcher=dispatcher,
+            duties=(Waking(records, setting, alerts.told),),
+        )
     finally:
         await records.close()

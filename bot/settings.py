@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
+from bot.alert_settings import AlertSettings
 from bot.audit_settings import Audit
 from bot.consistency import inconsistencies, unknown_names
 from bot.credentials import (
@@ -130,6 +131,7 @@ class Settings(Spec):
     checks: Checks = Checks()
     limits: UserLimits = UserLimits()
     audit: Audit = Audit()
+    alerts: AlertSettings = AlertSettings()
     roles: dict[Name, Role] = Field(default_factory=dict)
     grants: tuple[Grant, ...] = Field(default=(), strict=False)
     terminal: tuple[TerminalGrant, ...] | None = Field(default=None, strict=False)

@@ -1,6 +1,7 @@
 """The words people type, one file each; no Slack, no SQL. One line here registers a command."""
 
 from commands.access import AccessCommand
+from commands.alerts import AlertsCommand
 from commands.answer import Answer
 from commands.approve import Approve
 from commands.audit import AUDIT
@@ -24,6 +25,7 @@ from runbooks.access import BREAK_GLASS
 
 _ALL: tuple[Command, ...] = (
     Health(),
+    AlertsCommand(),
     Targets(),
     Runbooks(),
     RunsCommand(),

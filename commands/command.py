@@ -17,6 +17,7 @@ from runbooks.records.records import Records
 from runbooks.spec.runbook import Runbook
 from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
+from runbooks.watch.alerts import Alerts
 
 
 class ActorKind(StrEnum):
@@ -114,11 +115,13 @@ class Services:
     checks: CheckRunner
     commands: Mapping[str, "Command"]
     runs: Runs
+    alerts: Alerts
     records: Records = field(repr=False)
     proof: Proof = field(repr=False)
     channels: Mapping[str, str] = field(default_factory=dict)
     unfit: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now
+    timezone: str = "UTC"  # whose morning "tomorrow" means
 
 
 Progress = Callable[[Reply], None]

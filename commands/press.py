@@ -4,8 +4,10 @@ A button carries ids and nothing else. A question is found by its own id, never 
 presses the button of an old question must not answer a new one.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from commands.alert_deeds import is_alert_button, press_alert
 from commands.audit import AUDIT
 from commands.audit.search import NEWER, OF_RUN, OLDER
 from commands.cancel import Cancel
@@ -32,6 +34,12 @@ SEEN = frozenset({Verdict.COUNTED.value, Verdict.CLOSED.value})
 def outcome_of(reply: Reply) -> str:
     """What became of a decision, from what is said of it; empty for anything else."""
     return str(reply.data.get("outcome", "")) if isinstance(reply.data, dict) else ""
+
+
+def form_of(reply: Reply) -> Mapping[str, str] | None:
+    """What the form says that asks for words, where the reply itself tells: `title`, `about`, `label`."""
+    form = reply.data.get("form") if isinstance(reply.data, dict) else None
+    return form if isinstance(form, Mapping) else None
 
 
 def ids_in(value: str) -> tuple[str, str]:
@@ -69,6 +77,8 @@ class Press(Command):
         if choice in (OLDER, NEWER):
             page = await AUDIT.answer(request, split_words(value), services, progress)
             return replace(page, replaces=True)
+        if is_alert_button(choice):
+            return await press_alert(request, services, choice, value, text, progress)
         if choice == OF_RUN:
             return await AUDIT.answer(request, ("run", run), services, progress)
         if choice == DETAILS:

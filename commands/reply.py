@@ -179,11 +179,22 @@ class Button:
     command: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Menu:
+    """A button that asks which: `choices` are texts with their values, as a button's. `command` is what does
+    the same where there are no buttons."""
+
+    text: str
+    action: str
+    choices: tuple[tuple[str, str], ...]
+    command: str = ""
+
+
 @dataclass(frozen=True)
 class Buttons:
     """Buttons in a row."""
 
-    buttons: tuple[Button, ...]
+    buttons: tuple[Button | Menu, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.errors import SlackApiError
 
 from bot.slack.client import SlackClient
-from bot.slack.gateway import Envelope, Gateway
+from bot.slack.gateway import Envelope, Gateway, ShowForm
 from bot.slack.modals import ANSWER, FILES, PERSON, SAID, View, answer_form, kept_in
 from bot.slack.publisher import Destination, Publisher
 from bot.slack.render import ACTION
@@ -30,6 +30,7 @@ from commands.press import (
     UNDO,
     WORDS_NEEDED,
     Press,
+    form_of,
     found_ask,
     ids_in,
     outcome_of,
@@ -49,8 +50,15 @@ class Actions:
     """Takes clicks and sent forms from Bolt."""
 
     def __init__(
-        self, *, gateway: Gateway, publisher: Publisher, slack: SlackClient, services: Services
+        self,
+        *,
+        gateway: Gateway,
+        publisher: Publisher,
+        slack: SlackClient,
+        services: Services,
+        show_form: ShowForm | None = None,
     ) -> None:
+        self._show_form = show_form
         self._gateway = gateway
         self._publisher = publisher
         self._web = slack.unpaced
@@ -67,7 +75,8 @@ class Actions:
         await ack()
         action = body["actions"][0]
         choice = str(action.get("action_id", "")).removeprefix(ACTION)
-        words = (choice, str(action.get("value", "")))
+        chosen = action.get("selected_option") or action
+        words = (choice, str(chosen.get("value", "")))
         self._take(Envelope(_recorded(fields_of(body), words), new_id(), self._press, words, self._react))
 
     async def _on_answer(self, ack: AsyncAck, body: dict[str, Any]) -> None:
@@ -95,22 +104,25 @@ class Actions:
         outcome = outcome_of(reply)
         if outcome in SEEN:
             return
-        if outcome == WORDS_NEEDED and len(envelope.words) == 2 and await self._open_form(envelope):
+        if outcome == WORDS_NEEDED and len(envelope.words) == 2 and await self._open_form(envelope, reply):
+            return
+        if reply.form and self._show_form and await self._show_form(envelope, reply.form):
             return
         await self._tell(envelope.destination, reply)
 
-    async def _open_form(self, envelope: Envelope) -> bool:
+    async def _open_form(self, envelope: Envelope, reply: Reply) -> bool:
         """False when it is too late for a form, or there is nothing to ask about."""
         choice, value = envelope.words[:2]
-        run, ask = ids_in(value)
-        view = await self._services.runs.view(run)
-        if view is None:
-            return False
         body = envelope.body
         kept = {"choice": choice, "value": value, "url": envelope.destination.response_url}
         kept |= {"channel": str(body.get("channel_id", "")), "name": str(body.get("channel_name", ""))}
         kept |= {"message": str(body.get("message_ts", "")), "thread": str(body.get("thread_ts", ""))}
-        return await open_view(self._web, str(body.get("trigger_id", "")), _form(view, ask, choice, kept))
+        trigger = str(body.get("trigger_id", ""))
+        if told := form_of(reply):
+            return await open_view(self._web, trigger, _told_form(told, kept))
+        run, ask = ids_in(value)
+        view = await self._services.runs.view(run)
+        return view is not None and await open_view(self._web, trigger, _form(view, ask, choice, kept))
 
     async def _tell(self, destination: Destination, reply: Reply) -> None:
         try:
@@ -160,6 +172,10 @@ def _message_of(body: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(container, Mapping) or container.get("is_ephemeral"):
         return {}
     return {"message_ts": container.get("message_ts", ""), "thread_ts": container.get("thread_ts", "")}
+
+
+def _told_form(told: Mapping[str, str], kept: dict[str, str]) -> View:
+    return answer_form(title=told["title"], about=told["about"], label=told["label"], kept=kept)
 
 
 def _form(view: RunView, ask_id: str, choice: str, kept: dict[str, str]) -> View:

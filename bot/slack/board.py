@@ -1,4 +1,4 @@
-"""Keeps the cards of runs equal to the database, on every replica.
+"""Keeps the cards of runs and alerts equal to the database, on every replica.
 
 One loop claims what is stale, the most urgent first, and draws it from the records as they are then: ten
 changes of a run are one drawing. What a replica could not finish another one does. From time to time, and
@@ -18,11 +18,12 @@ from bot.slack.letters import Letters, fit_together
 from bot.slack.messages import Messages
 from bot.slack.pace import UPDATES, posts, price
 from bot.slack.trouble import Gone, NoEntry, TooOften
+from commands.alert_card import Remedies, alert_card, no_remedies
 from commands.reply import Reply
 from commands.run_card import gate_card, run_card
 from runbooks.errors import MaintError, RecordsError, SlackError
 from runbooks.records.board import BoardRecords
-from runbooks.records.cards import CLAIM, GATE, RUN, Card, Claim
+from runbooks.records.cards import ALERT, CLAIM, GATE, RUN, Card, Claim
 from runbooks.records.outbox import Batch
 from runbooks.records.runs import RunView
 from runbooks.scrub import Scrubber, scrubbed
@@ -57,9 +58,11 @@ class Board:
         channels: Mapping[str, str],
         scrub: Scrubber,
         now: Callable[[], datetime] = utc_now,
+        remedies: Remedies = no_remedies,
     ) -> None:
         """`called`: the ids that a mention of a role, a person or a usergroup calls. `channels`: maint.yaml's
-        names of channels."""
+        names of channels. `remedies`: the runbooks that may help against an alert."""
+        self._remedies = remedies
         self._messages = Messages(slack, channels)
         self._letters = Letters(slack, called, channels)
         self._records = records
@@ -200,14 +203,13 @@ class Board:
 
     async def _draw_now(self, claim: Claim) -> None:
         card = claim.card
-        view = await self._records.view(card.correlation)
         link = await self._link(card.correlation) if card.kind == GATE else ""
-        reply = _reply(card, view, link) if view else None
-        if view is None or reply is None:
-            log.error("board.card.of_nothing", card=card.id, run=card.correlation)
+        shown = await self._shown(card, link)
+        if shown is None:
+            log.error("board.card.of_nothing", card=card.id, of=card.correlation)
             await self._records.give_card_up(claim, self._now())
             return
-        reply, version, posted = scrubbed(reply, self._scrub), view.run.version, None
+        reply, version, posted = scrubbed(shown[0], self._scrub), shown[1], None
         if card.ts is None and claim.tried:
             posted = await self._messages.find(card)
         if card.ts is None and posted is None:
@@ -222,6 +224,15 @@ class Board:
         if card.kind == GATE and not link and await self._link(card.correlation):
             # The run's card was posted in between, and its word of it came before we noted ours.
             await self._records.doubt_card(card.id)
+
+    async def _shown(self, card: Card, link: str) -> tuple[Reply, int] | None:
+        """What the card should show, and of which version that is; None when it is of nothing."""
+        if card.kind == ALERT:
+            alert = await self._records.alert(card.correlation)
+            return (alert_card(alert, self._remedies), alert.alert.version) if alert else None
+        view = await self._records.view(card.correlation)
+        reply = _reply(card, view, link) if view else None
+        return (reply, view.run.version) if view and reply else None
 
     async def _link(self, run: str) -> str:
         """Where the run's own card is; empty while nobody knows."""

@@ -1,6 +1,7 @@
 """Everything between Slack and the commands, put together: the way in, the cards, buttons and forms."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from slack_bolt.app.async_app import AsyncApp
 
@@ -13,6 +14,7 @@ from bot.slack.pace import Edits
 from bot.slack.people import People
 from bot.slack.publisher import Publisher
 from bot.slack.throttle import Throttle
+from commands.alert_card import remedies_of
 from commands.command import Services
 from commands.dispatch import Dispatcher
 from runbooks.access import Grant, Role
@@ -46,7 +48,12 @@ class Edge:
         self.people = people = People(client.web, teams, roles, records.record)
         self.publisher = Publisher(client, records, Edits(board_records))
         self.board = Board(
-            client, board_records, called=people.called, channels=services.channels, scrub=scrub
+            client,
+            board_records,
+            called=people.called,
+            channels=services.channels,
+            scrub=scrub,
+            remedies=partial(remedies_of, services.runbooks),
         )
         self._forms = Forms(slack=client, services=services, people=people)
         self._gateway = Gateway(
@@ -60,7 +67,11 @@ class Edge:
             workspace_url=workspace_url,
         )
         self._actions = Actions(
-            gateway=self._gateway, publisher=self.publisher, slack=client, services=services
+            gateway=self._gateway,
+            publisher=self.publisher,
+            slack=client,
+            services=services,
+            show_form=self._forms.show,
         )
 
     def listen(self, app: AsyncApp) -> None:

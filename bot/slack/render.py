@@ -23,6 +23,7 @@ from commands.reply import (
     Lines,
     Listing,
     Mark,
+    Menu,
     Note,
     Paragraph,
     Reply,
@@ -258,8 +259,21 @@ def _field(name: str, text: Text) -> list[Block]:
     return [_text(f"{label}: ", {"bold": True}), *_spans(text, LINE_LENGTH)]
 
 
-def _actions(buttons: tuple[Button, ...]) -> Block:
-    return {"type": "actions", "elements": [_button(button) for button in buttons[:MOST_BUTTONS]]}
+def _actions(buttons: tuple[Button | Menu, ...]) -> Block:
+    drawn = [_menu(each) if isinstance(each, Menu) else _button(each) for each in buttons[:MOST_BUTTONS]]
+    return {"type": "actions", "elements": drawn}
+
+
+def _menu(menu: Menu) -> Block:
+    return {
+        "type": "static_select",
+        "action_id": ACTION + menu.action,
+        "placeholder": _plain_text(shorten(clean(menu.text), BUTTON_LENGTH)),
+        "options": [
+            {"text": _plain_text(shorten(clean(text), BUTTON_LENGTH)), "value": value}
+            for text, value in menu.choices
+        ],
+    }
 
 
 def _button(button: Button) -> Block:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -95,8 +95,20 @@ class History(Protocol):
     async def medians(self, series: Iterable[Series]) -> Mapping[Series, float]:
         """The 7-day median of each series' headline."""
 
-    async def keep(self, results: Sequence[StoredResult]) -> None:
-        """Keeps a report's results, all or none."""
+    async def keep(
+        self, results: Sequence[StoredResult], also: Callable[[Any], None] = lambda _: None
+    ) -> None:
+        """Keeps a report's results, all or none; `also` does the same transaction."""
+
+
+class Watch(Protocol):
+    """What looks for trouble in what was found."""
+
+    def observe(self, connection: Any, report: Report) -> bool:
+        """In the transaction that keeps the report; whether there is anything to tell."""
+
+    def told(self) -> None:
+        """That transaction was committed, and there is."""
 
 
 class Step(Protocol):
@@ -139,7 +151,10 @@ class CheckRunner:
         scrub: Scrubber,
         limits: Limits,
         now: Callable[[], datetime] = utc_now,
+        watch: Watch | None = None,
     ) -> None:
+        """`watch`: what looks for trouble in every report."""
+        self._watch = watch
         self._targets = targets
         self._history = history
         self._scrub = scrub
@@ -185,21 +200,35 @@ class CheckRunner:
             for item in items:
                 group.create_task(run_one(item, connections))
         results.sort(key=lambda result: (-SEVERITY.index(result.status), keys.index(result.key)))
-        unkept = ""
-        try:
-            await self._history.keep([_stored(correlation, result) for result in results])
-        except RecordsError as error:
-            # Whoever asked needs what was found the more when the database is in trouble.
-            log.error("report.not_kept", error=str(error))
-            unkept = str(error)
-        return Report(
+        report = Report(
             runbook=runbook,
             correlation=correlation,
             started=started,
             duration=timedelta(seconds=clock() - start),
             results=tuple(results),
-            unkept=unkept,
         )
+        try:
+            await self._keep(report)
+        except RecordsError as error:
+            # Whoever asked needs what was found the more when the database is in trouble.
+            log.error("report.not_kept", error=str(error))
+            return replace(report, unkept=str(error))
+        return report
+
+    async def _keep(self, report: Report) -> None:
+        stored = [_stored(report.correlation, result) for result in report.results]
+        if self._watch is None:
+            await self._history.keep(stored)
+            return
+        watch, changed = self._watch, False
+
+        def also(connection: Any) -> None:
+            nonlocal changed
+            changed = watch.observe(connection, report)
+
+        await self._history.keep(stored, also)
+        if changed:
+            watch.told()
 
     async def _row(self, item: Item, reach: Reach, median: float | None) -> Result:
         check = item.check

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from runbooks.records import budgets, cards, outbox, runs
+from runbooks.records import alerts, budgets, cards, outbox, runs
+from runbooks.records.alerts import AlertView
 from runbooks.records.budgets import Budget
 from runbooks.records.cards import Card, Claim
 from runbooks.records.outbox import Batch, Letter
@@ -62,6 +63,10 @@ class BoardRecords:
     async def view(self, run: str) -> RunView | None:
         """The run, for its card."""
         return await self._records.read(lambda connection: runs.view(connection, run))
+
+    async def alert(self, alert: str) -> AlertView | None:
+        """The alert, for its card."""
+        return await self._records.read(lambda connection: alerts.view(connection, alert))
 
     async def claim_letters(
         self, now: datetime, price: Callable[[str], Budget], fits: Callable[[Sequence[Letter]], bool]

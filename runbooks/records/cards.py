@@ -16,9 +16,9 @@ from runbooks.records import budgets
 from runbooks.records.budgets import Budget
 from runbooks.records.schema import cards
 
-COMMAND, RUN, GATE = "command", "run", "gate"
+COMMAND, RUN, GATE, ALERT = "command", "run", "gate", "alert"
 #: The kinds that are drawn from the database.
-DRAWN = (RUN, GATE)
+DRAWN = (RUN, GATE, ALERT)
 
 #: What a card shows when nobody can tell.
 UNKNOWN = -1
@@ -28,8 +28,8 @@ INTERVAL = 1.5
 CLAIM = 60.0
 
 _VERSION, _PRIORITY = bindparam("to_version", type_=Integer), bindparam("to_priority", type_=Integer)
-#: The cards that change with their run: not those of gates that have said their last.
-_FOLLOWS = (cards.c.kind == RUN) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None))
+#: The cards that change with their run or alert: not those of gates that have said their last.
+_FOLLOWS = cards.c.kind.in_((RUN, ALERT)) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None))
 # Made once: to make such a statement anew takes longer than to execute it, and every step does.
 _WANT = (
     update(cards)
@@ -50,8 +50,8 @@ _WANT = (
 class Card:
     """A message that is edited until it is finished. `ts` is Slack's id of it, None while none is known.
 
-    Of the kinds in DRAWN, `correlation` is the run, `id` of a gate's card is that of the ask, and `drawn`
-    is the version of the run that it shows.
+    Of the kinds in DRAWN, `correlation` is the run or the alert, `id` of a gate's card is that of the ask,
+    and `drawn` is the version of the run or the alert that it shows.
     """
 
     kind: str
@@ -116,8 +116,8 @@ def unfinished(connection: Connection, before: datetime) -> tuple[Card, ...]:
 
 
 def want(connection: Connection, run: str, version: int, priority: int) -> None:
-    """The cards of the run should show that version, within the caller's transaction; but not those of gates
-    that have said their last.
+    """The cards of the run, or the alert, should show that version, within the caller's transaction; but not
+    those of gates that have said their last.
 
     `priority`: 3 an approval, a question, a failure; 2 the end of the run; 1 a step; 0 a tick of the time.
     """

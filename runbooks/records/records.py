@@ -93,9 +93,16 @@ class Records:
         """A page of audit events, newest first; `before` is the `seq` of the last one on the page before."""
         return await self.read(partial(audit.newest, which=which, before=before, limit=limit))
 
-    async def keep(self, results: Sequence[StoredResult]) -> None:
-        """Saves the results of a whole report."""
-        await self.write(lambda connection: measurements.keep(connection, results))
+    async def keep(
+        self, results: Sequence[StoredResult], also: Callable[[Connection], None] = lambda _: None
+    ) -> None:
+        """Saves the results of a whole report; and in the same transaction does `also`."""
+
+        def kept(connection: Connection) -> None:
+            measurements.keep(connection, results)
+            also(connection)
+
+        await self.write(kept)
 
     async def previous(self, series: Iterable[Series]) -> dict[Series, Last]:
         """The last values of each series that ever had any."""

@@ -123,7 +123,7 @@ class NoHistory:
     async def medians(self, _series: Any) -> Mapping[Any, float]:
         return {}
 
-    async def keep(self, _results: Any) -> None:
+    async def keep(self, _results: Any, also: Any = None) -> None:  # noqa: ARG002 - nothing is kept
         return None
 
 

@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from runbooks.spec.model import Duration, Name, Spec, Timezone, up_to
+from runbooks.spec.model import Duration, Name, Spec, Timezone, parse_duration, up_to
 from runbooks.spec.params import Param
 
 _PARAM_NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -36,6 +36,34 @@ class Schedule(Spec):
         if (self.cron is None) == (self.every is None):
             raise ValueError("a schedule has either `cron:` or `every:`")
         return self
+
+
+class Flapping(Spec):
+    """So many changes within that time are told as flapping."""
+
+    changes: int = Field(default=5, ge=3, le=50)
+    within: Annotated[Duration, up_to("24h")] = parse_duration("20m")
+
+
+class AlertRules(Spec):
+    """When the runbook's checks open alerts, and where. `for_` is for checks without their own."""
+
+    for_: Annotated[Duration, up_to("24h")] | None = Field(default=None, alias="for")
+    clear: Annotated[Duration, up_to("24h")] | None = None
+    flapping: Flapping = Flapping()
+    channel: str = ""
+
+
+class Remedy(Spec):
+    """A runbook that may help against an alert: a button on its card. Of no `steps`, for all of them."""
+
+    runbook: str
+    params: dict[str, str] = Field(default_factory=dict)
+    steps: tuple[str, ...] = Field(default=(), strict=False)
+
+
+def _name_or_map(value: Any) -> Any:
+    return {"runbook": value} if isinstance(value, str) else value
 
 
 class Escalation(Spec):
@@ -76,5 +104,9 @@ class Head(Spec):
     params: dict[ParamName, Param] = Field(default_factory=dict)
     #: The targets that no other run may act on meanwhile.
     locks: tuple[str, ...] = Field(default=(), strict=False)
+    alerts: AlertRules = AlertRules()
+    remedies: tuple[
+        Annotated[Remedy, BeforeValidator(_name_or_map, json_schema_input_type=str | Remedy)], ...
+    ] = Field(default=(), strict=False, max_length=5)
     #: A name from maint.yaml: where the run's card goes when it was not asked for in a channel.
     channel: str = ""

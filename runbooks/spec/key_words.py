@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from runbooks.spec.conditions import When
-from runbooks.spec.head import Escalation, Head, Schedule
+from runbooks.spec.head import AlertRules, Escalation, Flapping, Head, Remedy, Schedule
 from runbooks.spec.params import ChoicesFrom, Param
 from runbooks.spec.step_reading import RetryFields, StepHead
 from runbooks.steps.action import Action
@@ -35,6 +35,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "steps": "what it does, in order",
         "rollback": "steps that are done, when all is undone, after what undoes the steps themselves",
         "channel": "a name from maint.yaml: where the run's card goes by default",
+        "alerts": "when its checks open alerts, and where these are shown",
+        "remedies": "runbooks that may help: buttons on its alerts",
         "timeout": "for all of it, at most 7d (kept, not acted on yet)",
         "schedule": "when it runs by itself (kept, not acted on yet)",
         "escalation": "who hears of trouble (kept, not acted on yet)",
@@ -48,6 +50,18 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "missed": "what is made up for after Maint was down: nothing (`skip`), the `latest` time, or `all`",
         "overlap": "when the last one is not over: `skip` this one, or `queue` it",
         "jitter": "up to so much later, by chance, at most 1h",
+    },
+    AlertRules: {
+        "for": "bad for so long before an alert opens, at most 24h; a check's own `for` comes first",
+        "clear": "well for so long before it is over, at most 24h",
+        "flapping": "from how many changes within which time it is told as flapping",
+        "channel": "a name from maint.yaml; `alerts: channel:` there, when it is not given",
+    },
+    Flapping: {"changes": "so many, 3 to 50", "within": "within that time, at most 24h"},
+    Remedy: {
+        "runbook": "its name",
+        "params": "what it is given; a parameter `target` that is not given is the alert's",
+        "steps": "the ids of the checks against whose alerts it helps; all when there are none",
     },
     Escalation: {
         "when": "a condition on the report or on one step's output",
@@ -97,6 +111,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "timeout": "at most 10m; what takes longer is `unknown`",
         "warning": "thresholds: `{used_percent: {above: 80}}`, or `{above: 80}` for the kind's headline",
         "critical": "likewise; as a step of a run, what is critical fails it",
+        "for": "bad for so long before an alert opens, at most 24h",
+        "clear": "thresholds that must hold before an alert is over: `{used_percent: {below: 70}}`",
     },
     Action: {
         "timeout": "how long it may take, at most 24h",

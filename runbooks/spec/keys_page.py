@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from runbooks.spec.conditions import When
-from runbooks.spec.head import Escalation, Head, Schedule
+from runbooks.spec.head import AlertRules, Escalation, Flapping, Head, Remedy, Schedule
 from runbooks.spec.key_words import meaning
 from runbooks.spec.lint import RULES
 from runbooks.spec.model import show_duration
@@ -32,6 +32,9 @@ _PARTS: tuple[tuple[str, type[BaseModel], Mapping[str, bool]], ...] = (
     ("A threshold, under `warning:` and `critical:`", Condition, {}),
     ("Every check", Check, {}),
     ("Every step that acts", Action, {"risk": False, "repeatable": False}),
+    ("`alerts:`", AlertRules, {}),
+    ("`flapping:`", Flapping, {}),
+    ("`remedies:`", Remedy, {}),
     ("`schedule:`", Schedule, {}),
     ("`escalation:`", Escalation, {}),
 )

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from runbooks.errors import ConfigError
 from runbooks.nearest import did_you_mean
-from runbooks.spec.head import Escalation, Head, Schedule
+from runbooks.spec.head import AlertRules, Escalation, Head, Remedy, Schedule
 from runbooks.spec.kind_reading import Kinds, Reading
 from runbooks.spec.param_faults import param_faults
 from runbooks.spec.params import Param
@@ -64,6 +64,8 @@ class Runbook:
     locks: tuple[str, ...] = ()
     rollback: tuple[RunbookStep, ...] = ()
     channel: str = ""
+    alerts: AlertRules = field(default_factory=AlertRules)
+    remedies: tuple[Remedy, ...] = ()
     source: str = field(default="", repr=False)
     approval: Mapping[str, Any] = field(default_factory=dict)
 

@@ -21,6 +21,8 @@ TargetT = TypeVar("TargetT", bound=TargetBase)
 EVERY = "*"
 #: A check that takes longer holds up the report that it is a row of.
 Timeout = Annotated[Duration, up_to("10m")]
+#: How long something is bad before people are told.
+AlertWait = Annotated[Duration, up_to("24h")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,9 @@ class Check(Step, Generic[TargetT]):
     timeout: Timeout = parse_duration("10s")
     warning: Thresholds = Field(default_factory=dict)
     critical: Thresholds = Field(default_factory=dict)
+    #: In a report that opens alerts: how long it must be bad, and what it takes to be well again.
+    for_: AlertWait | None = Field(default=None, alias="for")
+    clear: Thresholds = Field(default_factory=dict)
 
     def applies_to(self, target: TargetT) -> bool:  # noqa: ARG002 - a hook; most steps fit every target
         """Whether this step has something to look at there (`host.service` needs units to be named)."""
@@ -110,7 +115,15 @@ class Check(Step, Generic[TargetT]):
         """Looks, and says what it saw."""
         raise NotImplementedError
 
-    @field_validator("warning", "critical", mode="after")
+    def may_clear(self, values: Mapping[str, Value]) -> bool:
+        """Whether a check that is inside its thresholds is so by as much as `clear:` asks for."""
+        return all(
+            value is not None and condition.holds(value)
+            for name, condition in self.clear.items()
+            for value in [values.get(name)]
+        )
+
+    @field_validator("warning", "critical", "clear", mode="after")
     @classmethod
     def _names_outputs(cls, thresholds: dict[str, Condition]) -> dict[str, Condition]:
         named = {name or cls.headline: condition for name, condition in thresholds.items()}

@@ -1,1 +1,1 @@
-"""How trouble is noticed and told: schedules, alerts, escalation, digests."""
+"""How trouble is noticed and told: alerts, from the first bad observation to the end."""

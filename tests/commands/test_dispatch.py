@@ -69,6 +69,7 @@ def dispatcher(records: Records, act: Scripted) -> Dispatcher:
         checks=CheckRunner({}, records, scrub, Limits()),
         commands={"act": act},
         runs=Engine(),
+        alerts=None,  # type: ignore[arg-type]
         records=records,
         proof=None,  # type: ignore[arg-type]
     )

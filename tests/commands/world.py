@@ -330,6 +330,7 @@ class World:
             checks=checks,
             commands=COMMANDS,
             runs=self.engine,
+            alerts=None,  # type: ignore[arg-type]
             records=None,  # type: ignore[arg-type]
             proof=None,  # type: ignore[arg-type]
             channels={"ops": "C1", "alerts": "C2"},

@@ -31,7 +31,7 @@ class NoHistory:
     async def medians(self, series: Iterable[Series]) -> Mapping[Series, float]:
         return {}
 
-    async def keep(self, results: Sequence[StoredResult]) -> None:
+    async def keep(self, results: Sequence[StoredResult], also: object = None) -> None:
         return None
 
 

@@ -94,7 +94,7 @@ class Memory:
     async def medians(self, series: Iterable[Series]) -> Mapping[Series, float]:
         return dict.fromkeys(series, 7.0)
 
-    async def keep(self, results: Sequence[StoredResult]) -> None:
+    async def keep(self, results: Sequence[StoredResult], also: object = None) -> None:
         if self.fails:
             raise RecordsError("the disk is full")
         self.kept.extend(results)

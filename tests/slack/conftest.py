@@ -27,6 +27,7 @@ from runbooks.records import cards, outbox
 from runbooks.records.audit import Filter
 from runbooks.records.board import BoardRecords
 from runbooks.records.cards import Card
+from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.records.run_tables import asks, runs
 from runbooks.scrub import Scrubber
@@ -34,6 +35,10 @@ from runbooks.spec.library import load_library
 from runbooks.steps import CHECKS
 from runbooks.steps.reach import utc_now
 from runbooks.targets import HttpTarget, TargetBase
+from runbooks.watch.alerts import Alerts
+from runbooks.watch.followers import nowhere
+from runbooks.watch.from_checks import FromChecks
+from runbooks.watch.settle import Setting
 from tests.records.card_rows import add_ask, add_run, add_step
 from tests.scenario.conftest import Site, serve_site
 from tests.slack.engine_double import RowsEngine
@@ -244,6 +249,12 @@ async def edged(place: Runs, site: Site, tmp_path: Path) -> AsyncIterator[Edged]
         checks=CheckRunner(targets, place.records, Scrubber(), Limits(total=5, per_target=5)),
         commands=COMMANDS,
         runs=engine,
+        alerts=Alerts(
+            place.records,
+            FromChecks(books),
+            Setting(route=nowhere, by=Person(kind="maint", id="m", name="Maint")),
+            utc_now,
+        ),
         records=place.records,
         proof=Proof(place.records, now=utc_now),
         channels={"ops": OPS, "alerts": ALERTS},
