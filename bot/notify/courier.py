@@ -163,7 +163,7 @@ class Courier:
             await self._database.write(partial(notices.split, notice=notice, targets=people, at=self._now()))
         else:
             log.warning("courier.nobody", who=notice.target)
-            raise NotDelivered(f"nobody in Slack is {notice.target}", for_good=True)
+            raise NotDelivered(f"nobody in Slack is {notice.target}", for_good=True, quiet=True)
 
     async def _link(self, place: subjects.Place | None) -> str:
         if place is None or place.ts is None:
@@ -174,8 +174,9 @@ class Courier:
             return ""
 
     def _delivered(self, connection: Transaction, notice: NoticeRow) -> None:
-        notices.arrived(connection, notice, self._now())
+        # Alerts first: whoever changes them holds their lock before any other.
         self._trouble.arrived(connection, notice.kind, notice.target)
+        notices.arrived(connection, notice, self._now())
 
     def _not_delivered(self, connection: Transaction, notice: NoticeRow, error: NotDelivered) -> None:
         now, why = self._now(), str(error)
@@ -184,12 +185,13 @@ class Courier:
             pause = max(_pause(notice.attempts) if error.counts else 0.0, error.seconds or 0.0)
             notices.try_later(connection, notice, now + timedelta(seconds=pause), why, tried=error.counts)
             return
+        if not error.quiet:
+            self._trouble.failed(connection, notice.kind, notice.target, why)
         if not notices.give_up(connection, notice, now, why):
             return
         fallback = self._ways.fallback
         if notice.kind == MENTION and fallback and fallback != notice.target:
             notices.send_elsewhere(connection, notice, fallback, why, now)
-        self._trouble.failed(connection, notice.kind, notice.target, why)
 
     async def _quietly(self, work: Callable[[Transaction], None]) -> None:
         try:

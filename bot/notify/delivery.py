@@ -22,11 +22,18 @@ _AGAIN = frozenset({408, 425, 429})
 
 class NotDelivered(MaintError):
     """It did not arrive. `for_good`: nor will it, however often it is tried. `seconds`: how long whoever got
-    it wants to be left alone; `counts`: whether it was tried at all."""
+    it wants to be left alone; `counts`: whether it was tried at all; `quiet`: nobody need hear of it."""
 
     def __init__(
-        self, text: str, *, for_good: bool = False, seconds: float | None = None, counts: bool = True
+        self,
+        text: str,
+        *,
+        for_good: bool = False,
+        seconds: float | None = None,
+        counts: bool = True,
+        quiet: bool = False,
     ) -> None:
+        self.quiet = quiet
         self.for_good = for_good
         self.counts = counts
         self.seconds = seconds

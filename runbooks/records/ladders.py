@@ -43,6 +43,25 @@ def begin(connection: Connection, about: str, subject: str, at: datetime, *, pol
     connection.execute(insert_into(connection, ladders).values(asdict(row)).on_conflict_do_nothing())
 
 
+def begin_again(connection: Connection, about: str, subject: str, at: datetime) -> None:
+    """Its subject has begun, or begun anew: an escalation that had ended goes on from the bottom."""
+    begin(connection, about, subject, at)
+    connection.execute(
+        update(ladders)
+        .where(ladders.c.about == about, ladders.c.subject == subject, ladders.c.ended.is_(True))
+        .values(
+            plan={},
+            turn=ladders.c.turn + 1,
+            told=0,
+            rests=False,
+            acknowledged=False,
+            ended=False,
+            due_at=at,
+            wake_at=at,
+        )
+    )
+
+
 def wake(connection: Connection, about: str, subject: str, at: datetime) -> None:
     """Its subject has changed: the ladder looks at it at once."""
     connection.execute(

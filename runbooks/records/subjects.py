@@ -4,21 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
-from runbooks.ids import new_id
+from runbooks.records import alerts as rows
 from runbooks.records import asks, cards
+from runbooks.records.alerts import Alert, AlertStatus, Change
 from runbooks.records.asks import OPEN
 from runbooks.records.ladders import ALERT
 from runbooks.records.run_tables import asks as ask_table
 from runbooks.records.runs import AskRow, RunRow
 from runbooks.records.schema import cards as card_table
-from runbooks.records.watch_tables import alert_changes, alerts
+from runbooks.records.watch_tables import alerts
 from runbooks.watch.escalation import State
 from runbooks.watch.policies import Trouble
-
-#: The states of an alert in which nobody is to be told.
-_ASLEEP = frozenset({"pending", "snoozed"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,34 +77,15 @@ def note_level(
     at: datetime,
 ) -> None:
     """Notes on an alert which level was told, 1 for the first, and in its timeline whom it called."""
-    before = connection.execute(select(alerts.c.level).where(alerts.c.id == alert)).scalar_one()
-    connection.execute(
+    values = {"policy": policy, "level": level, "level_round": round_, "level_at": next_at}
+    statement = (
         update(alerts)
         .where(alerts.c.id == alert)
-        .values(
-            policy=policy,
-            level=level,
-            level_round=round_,
-            level_at=next_at,
-            changed_at=at,
-            version=alerts.c.version + 1,
-        )
+        .values(**values, changed_at=at, version=alerts.c.version + 1)
     )
-    connection.execute(
-        insert(alert_changes).values(
-            id=new_id(),
-            alert=alert,
-            at=at,
-            what="escalated",
-            before=str(before),
-            after=str(level),
-            value=None,
-            by_id="",
-            by_name="",
-            note=f"{policy}: {who}",
-        )
-    )
-    version = connection.execute(select(alerts.c.version).where(alerts.c.id == alert)).scalar_one()
+    version = connection.execute(statement.returning(alerts.c.version)).scalar_one()
+    change = Change(alert=alert, at=at, what="escalated", after=str(level), note=f"{policy}: {who}")
+    rows.add_changes(connection, [change])
     cards.want(connection, alert, version, priority=3)
 
 
@@ -115,44 +94,53 @@ def rest_level(connection: Connection, alert: str) -> None:
     connection.execute(update(alerts).where(alerts.c.id == alert).values(level_at=None))
 
 
+def trouble_of(alert: Alert) -> Trouble:
+    """What decides who hears of an alert."""
+    return Trouble(
+        severity=alert.severity,
+        source=alert.source,
+        runbook=alert.runbook,
+        step=alert.step,
+        target=alert.target,
+        environment=alert.environment,
+        owner=alert.owner,
+        value=alert.value,
+        labels=alert.labels,
+    )
+
+
 def _alert(connection: Connection, subject: str, now: datetime) -> Subject | None:
-    row = connection.execute(select(alerts).where(alerts.c.id == subject).with_for_update()).first()
-    if row is None:
+    rows.hold(connection)
+    alert = rows.by_id(connection, subject)
+    if alert is None:
         return None
-    asleep = row.snoozed_until if row.status == "snoozed" else None
-    if row.resolved_at is not None or row.status == "resolved":
-        state = State.OVER
-    elif row.status == "acknowledged":
-        state = State.TAKEN
-    # What stands in a storm is told with the storm.
-    elif row.storm or (row.status in _ASLEEP and (asleep is None or asleep > now)):
-        state = State.SNOOZED
-    else:
-        state = State.OPEN
+    asleep = alert.snoozed_until if alert.status == AlertStatus.SNOOZED else None
+    state = _state(alert, asleep, now)
     return Subject(
         about=ALERT,
-        id=row.id,
+        id=alert.id,
         state=state,
-        title=row.title,
-        summary=row.summary,
-        channel=row.channel,
-        opened_at=row.opened_at,
+        title=alert.title,
+        summary=alert.summary,
+        channel=alert.channel,
+        opened_at=alert.opened_at,
         asleep_until=asleep,
-        taken_by=row.resolved_by if state is State.OVER else row.acked_by_name,
-        why=row.resolve_reason,
-        links=row.links,
-        trouble=Trouble(
-            severity=row.severity,
-            source=row.source,
-            runbook=row.runbook,
-            step=row.step,
-            target=row.target,
-            environment=row.environment,
-            owner=row.owner,
-            value=row.value,
-            labels=row.labels,
-        ),
+        taken_by=alert.resolved_by if state is State.OVER else alert.acked_by_name,
+        why=alert.resolve_reason,
+        links=alert.links,
+        trouble=trouble_of(alert),
     )
+
+
+def _state(alert: Alert, asleep: datetime | None, now: datetime) -> State:
+    if not alert.is_open:
+        return State.OVER
+    if alert.status == AlertStatus.ACKNOWLEDGED:
+        return State.TAKEN
+    # What stands in a storm is told with the storm.
+    if alert.storm or alert.status == AlertStatus.PENDING or (asleep is not None and asleep > now):
+        return State.SNOOZED
+    return State.OPEN
 
 
 def _ask(connection: Connection, subject: str) -> Subject | None:

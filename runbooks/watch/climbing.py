@@ -39,26 +39,34 @@ class Setup:
 
 
 class Climber:
-    """Looks after every ladder; on each replica, and whoever comes first does it."""
+    """The sentry's duty towards ladders."""
 
-    def __init__(self, database: Database, setup: Setup, by: Person, now: Callable[[], datetime]) -> None:
-        """`by`: who stands in the audit log for what nobody asked for."""
+    name = "escalation"
+
+    def __init__(
+        self, database: Database, setup: Setup, by: Person, told: Callable[[], None] = lambda: None
+    ) -> None:
+        """`by`: who stands in the audit log for what nobody asked for. `told` is called after moves: there is
+        something to deliver and to draw."""
         self._database = database
         self._setup = setup
         self._by = by
-        self._now = now
+        self._told = told
 
-    async def sweep(self) -> int:
-        """Makes every move that is due; how many were made. Raises RecordsError."""
-        now = self._now()
+    def due(self, connection: Transaction, now: datetime) -> Sequence[tuple[str, str]]:
+        """The ladders to look at now: what each is about, and the id of that."""
+        return ladders.due(connection, now)
+
+    async def attend(self, item: tuple[str, str], now: datetime) -> None:
+        """Makes every move of that ladder that is due. Raises RecordsError."""
+        about, subject = item
         moves = 0
-        for about, subject in await self._database.read(partial(ladders.due, now=now)):
-            for _ in range(_MOST_MOVES):
-                work = partial(self.move, about=about, subject=subject, now=now)
-                if not await self._database.write(work):
-                    break
-                moves += 1
-        return moves
+        while moves < _MOST_MOVES and await self._database.write(
+            partial(self.move, about=about, subject=subject, now=now)
+        ):
+            moves += 1
+        if moves:
+            self._told()
 
     def move(self, connection: Transaction, about: str, subject: str, now: datetime) -> bool:
         """One move of that ladder, within the caller's transaction; False when none was due."""
@@ -125,7 +133,6 @@ class Climber:
             "by": ", ".join(level.by),
             "notices": sent,
         }
-        audit.append(connection, self._event(found, "escalated", now, details))
         if found.about == ALERT:
             subjects.note_level(
                 connection,
@@ -140,6 +147,8 @@ class Climber:
         elif found.ask is not None:
             people = [each.person for each in called if not on_call_at(each.entry)]
             asks.admit(connection, found.ask, people)
+        # The log comes last: who has written to it waits for nobody any more.
+        audit.append(connection, self._event(found, "escalated", now, details))
 
     def _end(
         self,
