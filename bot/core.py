@@ -83,6 +83,7 @@ async def open_core(
             proof=make_proof(loaded, records, now),
             unfit=loaded.unfit,
             channels=settings.slack.channels,
+            rotations=settings.rotations,
             now=now,
             timezone=settings.alerts.timezone,
         )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from runbooks.records import ladders, notices, subjects
+from runbooks.records import ladders, notices
 from runbooks.records.alerts import Alert, Wanted
 from runbooks.records.audit import Filter
 from runbooks.records.ladders import LadderRow
@@ -56,6 +56,7 @@ ESCALATION: dict[str, Any] = {
         {"severity": "warning", "policy": "mild"},
     ],
 }
+STATUSES = ("firing", "acknowledged", "snoozed", "resolved")
 SERVICES = {"pd": "pagerduty", "og": "opsgenie", "mail": "email", "hook": "webhook"}
 
 
@@ -145,6 +146,13 @@ class World:
         about, subject = await self.subject()
         return await self.records.read(partial(notices.of_subject, about=about, subject=subject))
 
+    async def notices_of(self, about: str) -> tuple[NoticeRow, ...]:
+        """The same of every alert that there was."""
+        found: list[NoticeRow] = []
+        for alert in await self.alerts.listed(Wanted(statuses=STATUSES)):
+            found += await self.records.read(partial(notices.of_subject, about=about, subject=alert.id))
+        return tuple(found)
+
     async def told(self) -> list[tuple[str, str, str]]:
         """The same as kind, target and action."""
         return [(row.kind, row.target, str(row.body["action"])) for row in await self.notices()]
@@ -165,7 +173,3 @@ class World:
         ]
         found = [(e.details["turn"], e.details["round"], e.details["level"]) for e in reversed(events)]
         return [(int(turn), int(round_), int(level)) for turn, round_, level in found]
-
-
-def place(channel: str, ts: str | None) -> subjects.Place:
-    return subjects.Place(channel=channel, ts=ts)
