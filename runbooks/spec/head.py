@@ -50,7 +50,7 @@ class AlertRules(Spec):
 
     for_: Annotated[Duration, up_to("24h")] | None = Field(default=None, alias="for")
     clear: Annotated[Duration, up_to("24h")] | None = None
-    flapping: Flapping = Flapping()
+    flapping: Flapping = Field(default_factory=Flapping)
     channel: str = ""
 
 
@@ -104,7 +104,7 @@ class Head(Spec):
     params: dict[ParamName, Param] = Field(default_factory=dict)
     #: The targets that no other run may act on meanwhile.
     locks: tuple[str, ...] = Field(default=(), strict=False)
-    alerts: AlertRules = AlertRules()
+    alerts: AlertRules = Field(default_factory=AlertRules)
     remedies: tuple[
         Annotated[Remedy, BeforeValidator(_name_or_map, json_schema_input_type=str | Remedy)], ...
     ] = Field(default=(), strict=False, max_length=5)
