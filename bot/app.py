@@ -17,6 +17,7 @@ from bot.core import open_core
 from bot.doctor import group_findings
 from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
+from bot.notify.opening import open_courier
 from bot.settings import Loaded, SlackCredentials, load_settings, slack_credentials
 from bot.slack.app import Bot, make_app, who_are_we
 from bot.slack.client import SlackClient
@@ -159,6 +160,18 @@ class Server:
         edge.start()
         stack.push_async_callback(self._drain, edge, crew)
         await core.services.alerts.let_go(settings.targets)
+        courier = await stack.enter_async_context(
+            open_courier(
+                settings,
+                slack=client,
+                people=edge.people,
+                records=core.records,
+                alerts=core.services.alerts,
+                channels=core.services.channels,
+                now=self._now,
+            )
+        )
+        core.services.alerts.on_change(courier.nudge)
         sweep = (self._rhythm or Rhythm()).sweep
         sentry = Sentry(core.records, core.duties, self._now, sweep=sweep)
         sentry.start()

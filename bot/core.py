@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bot.anchors import make_proof
 from bot.config_event import this_process
+from bot.escalation import alert_route, climbing_setup
 from bot.settings import Loaded
 from commands import COMMANDS
 from commands.command import Services
@@ -19,6 +20,8 @@ from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.steps.reach import utc_now
 from runbooks.watch.alerts import Alerts, Waking
+from runbooks.watch.climbing import Climber
+from runbooks.watch.following import Escalating
 from runbooks.watch.from_checks import FromChecks
 from runbooks.watch.sentry import Duty
 from runbooks.watch.settle import Setting
@@ -48,8 +51,9 @@ async def open_core(
     try:
         limits = Limits(total=settings.checks.concurrency, per_target=settings.checks.per_target)
         setting = Setting(
-            route=lambda alert: alert.channel or settings.alerts.channel or "",
+            route=alert_route(settings, now),
             by=this_process(),
+            followers=(Escalating(),),
             most_cards=settings.alerts.storm,
         )
         alerts = Alerts(records, FromChecks(loaded.runbooks), setting, now)
@@ -79,6 +83,7 @@ async def open_core(
             proof=make_proof(loaded, records, now),
             unfit=loaded.unfit,
             channels=settings.slack.channels,
+            rotations=settings.rotations,
             now=now,
             timezone=settings.alerts.timezone,
         )
@@ -89,7 +94,10 @@ async def open_core(
             engine=engine,
             services=services,
             dispatcher=dispatcher,
-            duties=(Waking(records, setting, alerts.told),),
+            duties=(
+                Waking(records, setting, alerts.told),
+                Climber(records, climbing_setup(settings), this_process(), alerts.told),
+            ),
         )
     finally:
         await records.close()

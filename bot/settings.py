@@ -19,6 +19,7 @@ from bot.credentials import (
     slack_credentials,
     slack_secrets,
 )
+from bot.escalation_settings import EscalationSettings, escalation_faults, unknown_policies
 from bot.satisfiable import stuck_gates, stuck_grants
 from commands import GRANTABLE
 from runbooks.access import Grant, Role, TerminalGrant
@@ -33,6 +34,7 @@ from runbooks.spec.source import Document, read
 from runbooks.spec.validate import validate
 from runbooks.steps import KINDS
 from runbooks.targets import TARGET_TYPES, Target, TargetBase, postgres_url, secrets_in
+from runbooks.watch.rotations import Rotation
 
 __all__ = ["Loaded", "Settings", "SlackCredentials", "load_settings", "slack_credentials"]
 
@@ -132,6 +134,8 @@ class Settings(Spec):
     limits: UserLimits = UserLimits()
     audit: Audit = Audit()
     alerts: AlertSettings = AlertSettings()
+    escalation: EscalationSettings = EscalationSettings()
+    rotations: dict[Name, Rotation] = Field(default_factory=dict)
     roles: dict[Name, Role] = Field(default_factory=dict)
     grants: tuple[Grant, ...] = Field(default=(), strict=False)
     terminal: tuple[TerminalGrant, ...] | None = Field(default=None, strict=False)
@@ -206,10 +210,15 @@ def load_settings(
         faults += error.faults
     faults += inconsistencies(document, commands, runbooks)
     faults += stuck_grants(document)
+    if settings is not None:
+        known = (settings.rotations, settings.roles, settings.slack.channels)
+        faults += escalation_faults(document, settings.escalation, *known)
     unfit: dict[str, str] = {}
     for runbook in (runbooks or {}).values():
         missing = [*unknown_names(document, runbook), *stuck_gates(document, runbook)]
         missing += unknown_remedies(runbook, runbooks or ())
+        if settings is not None:
+            missing += unknown_policies(settings.escalation, runbook)
         if not Path(runbook.path).is_relative_to(library):
             faults += missing
         elif missing:
@@ -308,6 +317,7 @@ def _absolute(url: str, path: Path) -> str:
 
 def _secrets(settings: Settings) -> list[str]:
     secrets = [secret for target in settings.targets.values() for secret in target.secrets()]
+    secrets += settings.escalation.secrets()
     if settings.database_url().startswith(_POSTGRES):
         secrets += secrets_in(settings.database)
     return secrets

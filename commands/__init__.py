@@ -9,6 +9,7 @@ from commands.cancel import Cancel
 from commands.command import Command
 from commands.health import Health
 from commands.help import Help
+from commands.oncall import OnCall
 from commands.plan import Plan
 from commands.reject import Reject
 from commands.resume import Resume
@@ -29,6 +30,7 @@ _ALL: tuple[Command, ...] = (
     Targets(),
     Runbooks(),
     RunsCommand(),
+    OnCall(),
     AUDIT,
     Plan(),
     Run(),

@@ -19,6 +19,7 @@ from runbooks.spec.runbook import Runbook
 from runbooks.steps.reach import utc_now
 from runbooks.targets import TargetBase
 from runbooks.watch.alerts import Alerts
+from runbooks.watch.rotations import Rotation
 
 
 class ActorKind(StrEnum):
@@ -120,6 +121,7 @@ class Services:
     records: Records = field(repr=False)
     proof: Proof = field(repr=False)
     channels: Mapping[str, str] = field(default_factory=dict)
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
     unfit: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now
     timezone: str = "UTC"  # whose morning "tomorrow" means

@@ -71,7 +71,8 @@ class Letters:
         elements: list[Element] = []
         for letter in batch.letters:
             if called := str(letter.body.get("mention") or ""):
-                calls.append(mention(await self._called(called), called))
+                ids = [id_ for entry in called.split() for id_ in await self._called(entry)]
+                calls.append(mention(dict.fromkeys(ids), called))
             elements += _elements(letter)
         ids = [letter.id for letter in batch.letters]
         answer = await self._web.chat_postMessage(

@@ -15,6 +15,7 @@ BOT_SCOPES = {
     "channels:history": "to find a card whose post was answered by nobody, instead of posting it twice",
     "groups:history": "the same in private channels",
     "im:history": "the same in direct messages",
+    "im:write": "direct messages to whom an escalation calls",
 }
 
 #: Event -> why the code listens to it. Each needs a scope from above.

@@ -106,6 +106,7 @@ class People:
         self._record = record
         self._users: Remembered[str, _Account] = Remembered(self._ask_user, PERSON_AGE)
         self._groups: Remembered[str, frozenset[str]] = Remembered(self._ask_group, GROUP_AGE)
+        self._addresses: Remembered[str, str] = Remembered(self._ask_address, PERSON_AGE)
         self._handles: Remembered[str, dict[str, str]] = Remembered(self._ask_handles, GROUP_AGE)
 
     async def identify(self, user: str, team: str) -> Person:
@@ -189,7 +190,27 @@ class People:
                     continue
             elif re.fullmatch(r"[UWS][A-Z0-9]+", member):
                 found.append(member)
+            elif "@" in member:
+                try:
+                    found.append(await self._addresses.get(member))
+                except (SlackApiError, aiohttp.ClientError, TimeoutError):
+                    continue
         return tuple(found)
+
+    async def everybody(self, entry: str) -> tuple[str, ...]:
+        """The ids of all the people whom that entry means; of a usergroup its members. Raises Unsure."""
+        found: dict[str, None] = {}
+        for id_ in await self.called(entry):
+            members = sorted(await self._group(id_, None)) if id_.startswith("S") else [id_]
+            found |= dict.fromkeys(members)
+        return tuple(found)
+
+    async def address_of(self, user: str) -> str:
+        """The e-mail address of that member; empty when Slack knows none, or does not answer."""
+        try:
+            return (await self._users.get(user)).email
+        except (SlackApiError, aiohttp.ClientError, TimeoutError, RecordsError):
+            return ""
 
     async def _holds(self, person: Person, role: Role, max_age: float | None = None) -> bool:
         # People first: a group is only asked for when the answer still depends on it.
@@ -247,6 +268,9 @@ class People:
             )
         )
         return account
+
+    async def _ask_address(self, address: str) -> str:
+        return str((await self._web.users_lookupByEmail(email=address))["user"]["id"])
 
     async def _ask_group(self, group: str) -> frozenset[str]:
         try:

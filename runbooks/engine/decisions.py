@@ -66,7 +66,8 @@ def permitted(ask: AskRow) -> tuple[str, ...]:
 
     Empty: nobody in particular is named, and whoever may run the runbook may answer.
     """
-    named = tuple(ask.spec.get("approvers", ()))
+    # Those whom an escalation has called since it was opened may answer as well.
+    named = (*ask.spec.get("approvers", ()), *ask.spec.get("also", ()))
     then = ask.spec.get("then")
     last_reminder_is_out = ask.reminded > 0 and ask.remind_at is None
     return (*named, then) if then and last_reminder_is_out else named

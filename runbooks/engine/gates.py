@@ -71,6 +71,7 @@ async def _open(at: At, model: Gate, name: str, title: str) -> AskRow:
         "quorum": model.quorum,
         "requester_may_approve": model.requester_may_approve,
         "then": model.then or "",
+        "policy": model.policy or "",
         "on_expiry": model.on_expiry,
         "message": model.message,
         "changes": list(changes),

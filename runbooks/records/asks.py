@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, and_, func, or_, select, update
 
 from runbooks.ids import new_id
+from runbooks.records import ladders
 from runbooks.records.database import scrubber_of
 from runbooks.records.insert import insert_into
 from runbooks.records.person import Person
@@ -97,6 +98,8 @@ def open_ask(
     statement = insert_into(connection, asks).values(values).on_conflict_do_nothing()
     row = connection.execute(statement.returning(*asks.c)).first()
     if row is not None:
+        if policy := str(question.spec.get("policy") or ""):
+            ladders.begin(connection, ladders.ASK, row.id, at, policy=policy)
         return as_row(AskRow, row), True
     there = select(asks).where(
         asks.c.run == question.run,
@@ -145,6 +148,8 @@ def close_ask(
         )
     )
     row = connection.execute(statement.returning(*asks.c)).first()
+    if row is not None:
+        ladders.wake(connection, ladders.ASK, ask, at)
     return as_row(AskRow, row) if row else None
 
 
@@ -165,6 +170,8 @@ def void(connection: Connection, ask: str, reason: str, at: datetime) -> AskRow 
         )
     )
     row = connection.execute(statement.returning(*asks.c)).first()
+    if row is not None:
+        ladders.wake(connection, ladders.ASK, ask, at)
     return as_row(AskRow, row) if row else None
 
 
@@ -175,6 +182,7 @@ def void_open(connection: Connection, run: str, reason: str, at: datetime) -> No
         .where(asks.c.run == run, asks.c.state == OPEN, asks.c.kind != "review")
         .values(state=VOID, reason=scrubber_of(connection)(reason), closed_at=at, remind_at=None)
     )
+    ladders.wake_of_run(connection, run, at)
 
 
 def add_vote(connection: Connection, vote: VoteRow) -> bool:
@@ -206,6 +214,13 @@ def hand_over(connection: Connection, ask: str, spec: Mapping[str, Any], at: dat
     )
     row = connection.execute(statement.returning(*asks.c)).first()
     return as_row(AskRow, row) if row else None
+
+
+def admit(connection: Connection, ask: AskRow, holders: Iterable[str]) -> None:
+    """Those may answer as well from now on, for as long as it is open. Who writes this holds the ask."""
+    also = dict.fromkeys([*ask.spec.get("also", ()), *holders])
+    statement = update(asks).where(asks.c.id == ask.id, asks.c.state == OPEN)
+    connection.execute(statement.values(spec={**ask.spec, "also": list(also)}))
 
 
 def reminded(connection: Connection, ask: AskRow, next_at: datetime | None) -> bool:

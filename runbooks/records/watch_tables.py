@@ -182,6 +182,27 @@ _TO_SEND = notices.c.wake_at.is_not(None)
 Index("ix_notices_due", notices.c.wake_at, sqlite_where=_TO_SEND, postgresql_where=_TO_SEND)
 Index("ix_notices_subject", notices.c.subject)
 
+#: How far up its policy an alert, or a question to people, has come. `plan`: the policy as it was when this
+#: turn began; empty while nobody looked yet which it is.
+ladders = Table(
+    "ladders",
+    metadata,
+    Column("about", Words(20), primary_key=True),  # alert, ask
+    Column("subject", Words(26), primary_key=True),  # its id
+    Column("policy", Words(200), nullable=False),
+    Column("severity", Words(20), nullable=False),  # when the policy was chosen
+    Column("plan", Json, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("told", Integer, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("rests", Boolean, nullable=False),
+    Column("acknowledged", Boolean, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    Column("wake_at", UtcTime),
+)
+_WAITS = ladders.c.wake_at.is_not(None)
+Index("ix_ladders_due", ladders.c.wake_at, sqlite_where=_WAITS, postgresql_where=_WAITS)
+
 #: Who stands in for whom in a rotation of maint.yaml, from when to when.
 rotations_overrides = Table(
     "rotations_overrides",

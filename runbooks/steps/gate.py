@@ -32,6 +32,7 @@ class Gate(Step):
         default=(), strict=False, max_length=MOST_REMINDERS
     )
     then: Holder | None = None
+    policy: Name | None = None
     channel: Name | None = None
     message: str = Field(default="", max_length=2000)
 
@@ -70,6 +71,8 @@ class Gate(Step):
             lines.append(f"reminds after {listed(map(show_duration, self.remind), 'and')}")
         if self.then:
             lines.append(f"{self.then} is asked with the last reminder, and may approve from then on")
+        if self.policy:
+            lines.append(f"the policy {self.policy} says who hears of it next, and may approve from then on")
         if self.channel:
             lines.append(f"asks in {self.channel}")
         return tuple(lines)

@@ -235,6 +235,18 @@ async def test_output_goes_to_the_thread_and_a_long_one_becomes_a_file(place: Ru
     assert [len(file.content or b"") for file in place.sandbox.files] == [5000]
 
 
+async def test_a_reminder_for_several_calls_all_of_them(place: Runs) -> None:
+    """A gate's approvers come as one text, with spaces in between."""
+    async with place.drawing():
+        run = await place.begin()
+        card = await place.shows("Running")
+        await place.put(run, "reminder", mention="sre oncall", text="waits for you")
+        (reply,) = await place.sandbox.wait_for(lambda: place.sandbox.thread(card), 15)
+
+    assert "S000000SRE" in str(reply.blocks)
+    assert "U00000SRE1" in str(reply.blocks)
+
+
 async def test_a_reminder_calls_those_it_is_for(place: Runs) -> None:
     """People and usergroups are mentioned; nothing in the text is."""
     async with place.drawing():

@@ -207,6 +207,29 @@ def upgrade() -> None:
     )
     op.create_index("ix_notices_subject", "notices", ["subject"])
     op.create_table(
+        "ladders",
+        sa.Column("about", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("policy", sa.Text, nullable=False),
+        sa.Column("severity", sa.Text, nullable=False),
+        sa.Column("plan", sa.Text, nullable=False),
+        sa.Column("turn", sa.Integer, nullable=False),
+        sa.Column("told", sa.Integer, nullable=False),
+        sa.Column("due_at", _TIME, nullable=False),
+        sa.Column("rests", sa.Boolean, nullable=False),
+        sa.Column("acknowledged", sa.Boolean, nullable=False),
+        sa.Column("ended", sa.Boolean, nullable=False),
+        sa.Column("wake_at", _TIME),
+        sa.PrimaryKeyConstraint("about", "subject", name="pk_ladders"),
+    )
+    op.create_index(
+        "ix_ladders_due",
+        "ladders",
+        ["wake_at"],
+        sqlite_where=sa.text("wake_at IS NOT NULL"),
+        postgresql_where=sa.text("wake_at IS NOT NULL"),
+    )
+    op.create_table(
         "rotations_overrides",
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("rotation", sa.Text, nullable=False),
