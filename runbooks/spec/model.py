@@ -100,3 +100,15 @@ def up_to(longest: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def at_least(shortest: str) -> AfterValidator:
+    """For a Duration: not shorter than that."""
+    least = parse_duration(shortest)
+
+    def check(value: timedelta) -> timedelta:
+        if value < least:
+            raise ValueError(f"it must be at least {shortest}")
+        return value
+
+    return AfterValidator(check)

@@ -20,6 +20,7 @@ from runbooks.spec.source import Document, parse
 from runbooks.spec.step_reading import StepReader
 from runbooks.spec.target_faults import TargetTypes
 from runbooks.spec.validate import validate
+from runbooks.spec.window import Window
 
 __all__ = [
     "Escalation",
@@ -30,6 +31,7 @@ __all__ = [
     "RunbookStep",
     "Schedule",
     "TargetTypes",
+    "Window",
     "from_source",
     "parse_runbook",
 ]
@@ -64,6 +66,7 @@ class Runbook:
     locks: tuple[str, ...] = ()
     rollback: tuple[RunbookStep, ...] = ()
     channel: str = ""
+    window: Window | None = None
     source: str = field(default="", repr=False)
     approval: Mapping[str, Any] = field(default_factory=dict)
 

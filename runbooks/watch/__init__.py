@@ -1,0 +1,1 @@
+"""How Maint speaks first: schedules, alerts, escalation, digests."""
