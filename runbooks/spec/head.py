@@ -19,8 +19,8 @@ def _words(value: str) -> str:
 
 
 class Schedule(Spec):
-    """When the runbook runs by itself, and what is told where. At `cron` times, `on` days in words, or `every`
-    so often."""
+    """When the runbook runs by itself, and what is told where: at `cron` times, `on` days in words, or
+    `every` so often."""
 
     cron: Annotated[str, AfterValidator(cron_of_fields)] | None = None
     on: Annotated[str, AfterValidator(_words)] | None = None

@@ -46,8 +46,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "on": "days in words and a time: `first Monday of the month 10:00`",
         "every": "so often, from 1s to 366d, counted from 1970-01-01 00:00 UTC",
         "timezone": "whose clock `cron` and `on` go by: a name like Europe/Berlin",
-        "report": "of checks: `digest`: everything that was looked at; `changes`: what is otherwise than last "
-        "time; `weekly`; `none`: the card of a run (kept, not acted on yet: each is a run)",
+        "report": "of checks: `digest`: everything that was looked at; `changes`: what is otherwise than "
+        "last time; `weekly`; `none`: the card of a run (kept, not acted on yet: each is a run)",
         "channel": "a name from maint.yaml: where the card goes, in place of the runbook's `channel`",
         "params": "what the runbook asks for, by name",
         "missed": "what is made up for after Maint was down: nothing (`skip`), the `latest` time, or `all`",
@@ -57,8 +57,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
     Window: {
         "on": "days and hours: `Sat,Sun 22:00-06:00`",
         "timezone": "whose clock that is: a name like Europe/Berlin",
-        "leave": "what a run does at the first risky step after it closes: `finish` all the same, `hold` until it "
-        "opens again, or `cancel`, which asks whether to roll back",
+        "leave": "what a run does at the first risky step after it closes: `finish` all the same, `hold` "
+        "until it opens again, or `cancel`, which asks whether to roll back",
     },
     Escalation: {
         "when": "a condition on the report or on one step's output",

@@ -1,6 +1,6 @@
 """When something happens by the clock on the wall, as people write it: words, or the five fields of cron.
 
-Both become one expression, which `local_times` follows. It knows of no time zone: see runbooks/watch/fire_times.
+Both become one expression, which `local_times` follows. It knows no time zone: see runbooks/watch/fire_times.
 """
 
 import re
@@ -26,8 +26,8 @@ _WEEKDAY_FIELD = re.compile(rf"\*|({'|'.join(_DAYS)})([,-]({'|'.join(_DAYS)}))*"
 
 EXAMPLE = "first Monday of the month 10:00"
 _FORMS = (
-    f"'{EXAMPLE}', '2nd Monday 20:00', 'last Friday of the month 18:00', 'first Sunday of the quarter 03:00', "
-    "'daily 02:00', 'weekdays 9:00', 'every Monday 10:00', 'Mon, Thu 7:30', '15th of the month 8:00'"
+    f"'{EXAMPLE}', '2nd Monday 20:00', 'last Friday of the month 18:00', "
+    "'first Sunday of the quarter 03:00', 'daily 02:00', 'weekdays 9:00', 'every Monday 10:00', 'Mon, Thu 7:30', '15th of the month 8:00'"
 )
 
 
@@ -109,7 +109,9 @@ def cron_of_fields(text: str) -> str:
     if "#" in text or re.search(r"\dL$|\bL", text):
         raise ValueError("`#` and `L` mean different things to different programs: " + _instead())
     if len(fields) != 5 or not all(map(_FIELD.fullmatch, fields)):
-        raise ValueError("five fields: minute, hour, day of month, month, day of week, as in '0 9 * * mon-fri'")
+        raise ValueError(
+            "five fields: minute, hour, day of month, month, day of week, as in '0 9 * * mon-fri'"
+        )
     if re.search(r"\d", fields[4]):
         raise ValueError(
             "days of the week by name, as in '0 9 * * mon-fri': Monday is 1 to some programs and 0 to others"

@@ -1,4 +1,4 @@
-"""A maintenance window: when risky steps of a runbook may begin, and what happens to a run that would leave it."""
+"""A maintenance window: when risky steps may begin, and what happens to a run that would leave it."""
 
 import re
 from typing import Annotated, Literal

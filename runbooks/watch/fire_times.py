@@ -1,8 +1,8 @@
-"""The moments at which a schedule fires. Each time on the wall comes once a day, whatever is done to the clock.
+"""The moments at which a schedule fires. Each time on the wall comes once, whatever is done to the clock.
 
-A time that the clock jumps over comes at the first moment after the jump; of one that it shows twice the first
-one counts. Intervals know no clock on the wall: they are counted from 1970-01-01 00:00 UTC, so that every
-replica counts alike.
+A time that the clock jumps over comes at the first moment after the jump; of one that it shows twice the
+first one counts. Intervals know no clock on the wall: they are counted from 1970-01-01 00:00 UTC, so that
+every replica counts alike.
 """
 
 import hashlib

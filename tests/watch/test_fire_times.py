@@ -3,7 +3,7 @@
 import os
 import random
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -90,9 +90,7 @@ def test_of_a_time_that_comes_twice_the_first_counts() -> None:
 def test_times_that_a_jump_puts_at_one_moment_are_one() -> None:
     """Four times an hour: the hour that is left out comes to one time, not to five."""
     times = FireTimes(cron="*/15 * * * *", timezone="Europe/Berlin")
-    fires = between(
-        times, datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 3, 29, 1, 15, tzinfo=UTC)
-    )
+    fires = between(times, datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 3, 29, 1, 15, tzinfo=UTC))
 
     assert [fire.local[-5:] for fire in fires] == ["01:45", "02:00", "03:15"]
 
@@ -117,7 +115,7 @@ CRONS = st.builds(
     st.one_of(st.integers(0, 23).map(str), st.sampled_from(["*", "0-4", "*/2"])),
     st.sampled_from(["* * *", "* * mon-fri", "1 * *", "* * sun#1", "L * *", "* 3,10 *"]),
 )
-MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))
+MOMENTS = st.integers(0, 525_000).map(lambda n: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n))
 
 
 @settings(max_examples=150, deadline=None)
@@ -127,7 +125,7 @@ def test_it_does_not_matter_from_when_one_looks(cron: str, zone: str, since: dat
     times = FireTimes(cron=cron, timezone=zone)
     fires = list(islice(times.after(since), 30))
 
-    assert all(one.at < other.at for one, other in zip(fires, fires[1:], strict=False))
+    assert all(one.at < other.at for one, other in pairwise(fires))
     assert fires[0].at > since
     assert list(islice(times.after(fires[split].at), 30 - split - 1)) == fires[split + 1 :]
     between_two = fires[split - 1].at + (fires[split].at - fires[split - 1].at) / 2
@@ -135,10 +133,10 @@ def test_it_does_not_matter_from_when_one_looks(cron: str, zone: str, since: dat
 
 
 @settings(max_examples=200, deadline=None)
-@given(zone=st.sampled_from(EVERY), at=st.datetimes(datetime(1995, 1, 1), datetime(2037, 1, 1)))
-def test_a_time_on_the_wall_is_the_first_moment_that_shows_it(zone: str, at: datetime) -> None:
+@given(zone=st.sampled_from(EVERY), minutes=st.integers(0, 22_000_000))
+def test_a_time_on_the_wall_is_the_first_moment_that_shows_it(zone: str, minutes: int) -> None:
     """Or the first one at which the clock has jumped over it: a second before, it had not come."""
-    here, local_time = ZoneInfo(zone), at.replace(microsecond=0, second=0)
+    here, local_time = ZoneInfo(zone), datetime.fromisoformat("1995-01-01") + timedelta(minutes=minutes)
     moment = moment_of(local_time, here)
 
     def shown(when: datetime) -> datetime:
