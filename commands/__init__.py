@@ -6,6 +6,7 @@ from commands.approve import Approve
 from commands.audit import AUDIT
 from commands.cancel import Cancel
 from commands.command import Command
+from commands.freeze import FreezeCommand
 from commands.health import Health
 from commands.help import Help
 from commands.plan import Plan
@@ -16,6 +17,7 @@ from commands.rollback import Rollback
 from commands.run import Run
 from commands.runbooks import Runbooks
 from commands.runs import RunsCommand
+from commands.schedule import ScheduleCommand
 from commands.stop import Stop
 from commands.targets import Targets
 from commands.unlock import Unlock
@@ -32,10 +34,12 @@ _ALL: tuple[Command, ...] = (
     Run(),
     Cancel(),
     Rollback(),
+    ScheduleCommand(),
     Approve(),
     Reject(),
     Answer(),
     Review(),
+    FreezeCommand(),
     Stop(),
     Resume(),
     Unlock(),

@@ -86,6 +86,14 @@ def _timezone(value: str) -> str:
     return value
 
 
+def known_zone(name: str) -> str:
+    """The name of that time zone; UTC when there is none of it."""
+    try:
+        return _timezone(name) if name else "UTC"
+    except ValueError:
+        return "UTC"
+
+
 #: A name in the IANA database: `Europe/Berlin`.
 Timezone = Annotated[str, AfterValidator(_timezone)]
 

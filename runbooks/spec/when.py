@@ -27,7 +27,8 @@ _WEEKDAY_FIELD = re.compile(rf"\*|({'|'.join(_DAYS)})([,-]({'|'.join(_DAYS)}))*"
 EXAMPLE = "first Monday of the month 10:00"
 _FORMS = (
     f"'{EXAMPLE}', '2nd Monday 20:00', 'last Friday of the month 18:00', "
-    "'first Sunday of the quarter 03:00', 'daily 02:00', 'weekdays 9:00', 'every Monday 10:00', 'Mon, Thu 7:30', '15th of the month 8:00'"
+    "'first Sunday of the quarter 03:00', 'daily 02:00', 'weekdays 9:00', 'every Monday 10:00', "
+    "'Mon, Thu 7:30', '15th of the month 8:00'"
 )
 
 
@@ -72,7 +73,7 @@ def days_of_words(text: str) -> str:
         return f"{date[1]} * *"
     if not within:
         names = re.split(r"\s*,\s*|\s+and\s+", day.removeprefix("every ").removeprefix("on "))
-        return f"* * {','.join(_DAYS[_weekday(name)] for name in names)}"
+        return f"* * {','.join(_DAYS[weekday(name)] for name in names)}"
     raise ValueError(f"{text[:60]!r} is not understood: write it like {_FORMS}")
 
 
@@ -88,11 +89,11 @@ def _ordinal(day: str, part: str) -> str | None:
         if which not in (_LAST, "first", "1st"):
             raise ValueError("of days there is a 'first' and a 'last'; else write '15th of the month'")
         return f"{'L' if which == _LAST else '1'} {months} *"
-    number = _weekday(name)
+    number = weekday(name)
     return f"* {months} {number}L" if which == _LAST else f"* {months} {_DAYS[number]}#{_ORDINALS[which]}"
 
 
-def _weekday(name: str) -> int:
+def weekday(name: str) -> int:
     """0 for sunday or sun. Raises ValueError with the nearest."""
     single = name.strip().removesuffix("s") if name.strip().removesuffix("s") in _FULL else name.strip()
     for names in (_DAYS, _FULL):

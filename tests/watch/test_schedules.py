@@ -23,7 +23,8 @@ TIDY = """
     title: Tidy up
     schedule: [SCHEDULE]
     steps:
-      - {id: a, command: {target: here, run: [sh, -c, 'echo tidy >> DIR/effects'], risk: low, repeatable: true}}
+      - id: a
+        command: {target: here, run: [sh, -c, 'echo tidy >> DIR/effects'], risk: low, repeatable: true}
     """
 #: Its run waits for people.
 ASKS = """
@@ -83,8 +84,10 @@ async def test_the_days_on_which_the_clock_is_turned_have_one_run_each(
     """Looked at every quarter of an hour, in spring and in autumn."""
     at = datetime.fromisoformat(now).replace(tzinfo=UTC)
     async with build(tidy("on: 'daily 2:30', timezone: Europe/Berlin"), now=at) as watch:
-        for _ in range(3 * 24 * 4 - 8):
+        for n in range(3 * 24 * 4 - 8):
             await watch.look(minutes=15)
+            if n % 24 == 0:
+                await watch.done()
 
         assert [local for local, _ in await watch.states()] == locals_
         assert len(await watch.runs()) == 3
@@ -135,7 +138,7 @@ async def test_a_long_absence_is_counted_and_not_listed(build: Callable[..., Any
 
 
 async def test_what_is_not_over_is_not_begun_again(build: Callable[..., Any]) -> None:
-    """`overlap: skip`: the one that waits for people keeps the next ones from beginning, and each says why."""
+    """`overlap: skip`: while one waits for people the next ones do not begin, and each says why."""
     async with build(tidy(DAILY, ASKS)) as watch:
         for _ in range(3):
             await watch.look(days=1)
