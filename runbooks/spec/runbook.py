@@ -15,6 +15,7 @@ from runbooks.spec.param_faults import param_faults
 from runbooks.spec.params import Param
 from runbooks.spec.placeholders import names_in
 from runbooks.spec.runbook_step import Retry, RunbookStep
+from runbooks.spec.schedule_faults import schedule_faults
 from runbooks.spec.scope import Scope
 from runbooks.spec.source import Document, parse
 from runbooks.spec.step_reading import StepReader
@@ -99,6 +100,7 @@ def parse_runbook(document: Document, kinds: Kinds, targets: TargetTypes | None)
     rollback, _ = reader.read(("rollback",), after)
     if targets is not None:
         reading.faults.extend(param_faults(document, params, targets))
+    reading.faults.extend(schedule_faults(document, params))
     if reading.faults:
         raise ConfigError(reading.faults)
     assert file is not None  # or there would be faults

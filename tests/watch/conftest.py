@@ -9,14 +9,19 @@ from typing import Any
 
 import pytest
 
+from runbooks.engine.carrier import Sender
+from runbooks.engine.checks import CheckRunner, Limits
+from runbooks.engine.engine import Engine
 from runbooks.engine.hold import Database
 from runbooks.engine.replica import Rhythm
+from runbooks.engine.sealing import Sealer
 from runbooks.records import schedules as rows
 from runbooks.records.audit import Filter
+from runbooks.records.records import Records
 from runbooks.records.schedules import ScheduleRow, TickRow
 from runbooks.targets import HostTarget
 from runbooks.watch.schedules import Schedules
-from tests.runs.conftest import Clock, House, house_of, runbooks_of
+from tests.runs.conftest import KEY, Clock, House, house_of, runbooks_of
 
 #: A Sunday evening in November.
 NOW = datetime(2026, 11, 1, 18, 0, tzinfo=UTC)
@@ -80,6 +85,31 @@ def schedules_of(house: House, texts: Mapping[str, str], database: Database | No
         starter=house.engine,
         now=house.clock,
     )
+
+
+@asynccontextmanager
+async def replica_of(url: str, house: House, texts: Mapping[str, str]) -> AsyncIterator[Schedules]:
+    """Another process, as far as the database can tell: with connections of its own, and an engine that
+    only starts runs."""
+    records = await Records.open(url, house.scrub)
+    sender = Sender(records.engine)
+    try:
+        await sender.prepare()
+        engine = Engine(
+            database=records,
+            runbooks=runbooks_of(texts, HERE),
+            targets=HERE,
+            channels={},
+            checks=CheckRunner(HERE, records, house.scrub, Limits(), now=house.clock),
+            scrub=house.scrub,
+            sealer=Sealer(KEY),
+            now=house.clock,
+        )
+        engine.connect(sender)
+        yield Schedules(database=records, runbooks=runbooks_of(texts, HERE), starter=engine, now=house.clock)
+    finally:
+        sender.close()
+        await records.close()
 
 
 @asynccontextmanager

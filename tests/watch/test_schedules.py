@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -14,7 +15,7 @@ from runbooks.records.person import Person
 from runbooks.records.schedules import TickState
 from runbooks.watch.schedules import MOST_KEPT, Schedules
 from tests.runs.conftest import OLGA
-from tests.watch.conftest import schedules_of
+from tests.watch.conftest import replica_of, schedules_of
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ ASKS = """
     title: Tidy up
     schedule: [SCHEDULE]
     steps:
-      - {id: hands, manual: {text: Look behind the rack}}
+      - {id: hands, manual: {instructions: Look behind the rack}}
     """
 
 
@@ -217,6 +218,7 @@ async def test_what_cannot_begin_says_why(build: Callable[..., Any]) -> None:
         await watch.house.engine.resume_everything(OLGA)
         await watch.look(days=1)
 
+        await watch.done()
         (_, stopped), (_, fine) = await watch.told()
         assert "Everything is stopped (Olga: fire)" in stopped
         assert fine == ""
@@ -305,21 +307,27 @@ async def test_a_crash_at_any_point_neither_loses_nor_repeats_a_tick(
         assert await watch.told() == [("ok", "")]
 
 
-async def test_two_that_look_at_once_begin_a_tick_once(build: Callable[..., Any]) -> None:
-    """Thirty days, on each of which four look at the same moment."""
+async def test_replicas_that_look_at_once_begin_a_tick_once(
+    build: Callable[..., Any], database_url: str, tmp_path: Path
+) -> None:
+    """Twenty days, on each of which three with connections of their own look at the same moment."""
     texts = tidy(DAILY)
-    async with build(texts) as watch:
-        others = [schedules_of(watch.house, texts) for _ in range(3)]
-        for each in others:
-            await each.begin()
-        for _ in range(30):
+    placed = {name: text.replace("DIR", str(tmp_path)) for name, text in texts.items()}
+    async with (
+        build(texts) as watch,
+        replica_of(database_url, watch.house, placed) as second,
+        replica_of(database_url, watch.house, placed) as third,
+    ):
+        everybody = (watch.schedules, second, third)
+        await asyncio.gather(*(each.begin() for each in everybody))
+        for _ in range(20):
             watch.clock.turn(days=1)
-            await asyncio.gather(*(each.look() for each in (watch.schedules, *others)))
+            await asyncio.gather(*(each.look() for each in everybody))
             await watch.done()
 
-        assert len(await watch.runs()) == len(set(await watch.runs())) == 30
-        assert watch.house.effects() == ["tidy"] * 30
-        assert await watch.told() == [("ok", "")] * 30
+        assert len(await watch.runs()) == len(set(await watch.runs())) == 20
+        assert watch.house.effects() == ["tidy"] * 20
+        assert await watch.told() == [("ok", "")] * 20
 
 
 async def test_an_older_file_leaves_the_newer_ones_schedule_alone(build: Callable[..., Any]) -> None:
