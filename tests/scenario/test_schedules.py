@@ -1,12 +1,16 @@
 """Maint begins by itself what is on a schedule, as people see it in Slack."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runbooks.records import schedules as rows
 from runbooks.records.records import Records
+from runbooks.records.runs import newest
 from tests.scenario.floor import Floor
 
 TIDY = """
@@ -50,9 +54,14 @@ async def settled(floor: Floor, count: int) -> None:
 
 
 async def looked(records: Records, now: datetime) -> None:
-    """What had come by then has been taken up."""
+    """What had come by then was begun, and is over."""
+
+    def left(connection: Any) -> bool:
+        open_runs = newest(connection, states=("queued", "running", "waiting"))
+        return bool(open_runs or rows.due(connection, now) or rows.due_ticks(connection, now))
+
     async with asyncio.timeout(20):
-        while await records.read(lambda c: rows.due(c, now) or rows.due_ticks(c, now)):  # noqa: ASYNC110
+        while await records.read(left):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
@@ -167,7 +176,56 @@ async def test_a_run_that_a_freeze_holds_says_so_in_red(floor: Floor) -> None:
         await floor.type("admin", "freeze on here until 1h because launch")
         await floor.shows(card, "here is frozen, said admin: launch")
         await floor.press_and_say("admin", card, "Done", "nothing there")
-        await floor.shows(card, "held until it may go on")
+        await floor.shows(card, "Held until it may go on")
         floor.clock.turn(hours=1, seconds=5)
         await floor.until(lambda: floor.effects() == ["swept"], lambda: card.shown)
         await floor.lacks(card, "is frozen")
+
+
+VACUUM = """
+    name: vacuum
+    title: Vacuum
+    schedule: [{on: 'first Sunday of the month 3:00', channel: ops}]
+    steps:
+      - id: vacuum
+        command: {target: web-1, run: [sh, -c, 'echo vacuum >> DIR/effects'], risk: low, repeatable: true}
+    """
+PAGE = (Path(__file__).parents[2] / "docs" / "schedules.md").read_text(encoding="utf-8")
+
+
+async def test_what_the_page_shows_can_be_typed(floor: Floor) -> None:
+    """Every command of docs/schedules.md, in its order, is understood and done."""
+    targets = floor.workplace.settings["targets"]
+    assert isinstance(targets, dict)
+    targets["web-1"] = {"type": "host"}
+    floor.runbook("vacuum", VACUUM)
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    assert len(lines) == 9
+    async with floor.open():
+        for number, line in enumerate(lines):
+            if line == "maint freeze off":  # the page says: with several, name it
+                await floor.type("admin", "freeze off")
+                (freeze,) = re.findall(r"freeze off ID. There are: (\w+)", await _answer(floor, number))
+                line = f"{line} {freeze}"
+                number += 1
+            await floor.type("admin", line.removeprefix("maint "))
+            await _answer(floor, number)
+    events = await floor.workplace.audit()
+    done = [each.event for each in events if each.event.action.endswith(".finished")]
+    assert [str(event.outcome) for event in done if event.object.split()[0] in ("schedule", "freeze")] == [
+        *["ok"] * 8,
+        "invalid",
+        "ok",
+    ]
+
+
+async def _answer(floor: Floor, number: int) -> str:
+    """What the admin was told to that many commands before, and to one more."""
+
+    def private() -> list[str]:
+        member = floor.sandbox.workspace.member("admin").id
+        return [m.shown for m in floor.sandbox.messages("ops", "admin") if m.ephemeral_to == member]
+
+    found = await floor.until(lambda: private() if len(private()) > number else None, lambda: str(private()))
+    return str(found[-1])
