@@ -39,7 +39,7 @@ class FreezeCommand(Command):
         ("freeze off", "ends the one that there is; else name it, as the list does"),
     )
     everyone = True
-    group = Group.EMERGENCY
+    group = Group.RUN
 
     async def answer(
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress

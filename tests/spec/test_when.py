@@ -76,7 +76,10 @@ def test_a_window_is_days_and_hours(text: str) -> None:
         read_window(text)
 
 
-HEAD = "name: a\ntitle: A\nparams:\n  {host: {type: string}, key: {type: string, secret: true, required: false}}\n"
+HEAD = """name: a
+title: A
+params: {host: {type: string}, key: {type: string, secret: true, required: false}}
+"""
 STEPS = "steps:\n  - {id: a, http.probe: {}}\n"
 
 
