@@ -69,7 +69,7 @@ async def test_the_run_says_that_the_schedule_asked_for_it(build: Callable[..., 
 
         assert (run.requester_kind, run.requester_id) == ("clock", "tidy:0")
         assert tick.run == run.id
-        assert (await watch.house.actions(run.id))[:2] == ["run.started", "schedule.tick"]
+        assert {"run.started", "schedule.tick"} <= set(await watch.house.actions(run.id))
 
 
 @pytest.mark.parametrize(
