@@ -42,6 +42,10 @@ test: lint ## Check and test everything, as CI does
 kubernetes: .venv/.ready ## Test the Kubernetes steps on a real control plane (etcd and kube-* from the PATH)
 	MAINT_TEST_KUBERNETES=programs .venv/bin/pytest tests/steps/kubernetes --timeout 180
 
+.PHONY: zones
+zones: .venv/.ready ## Test the times of schedules over a year in every time zone that there is (some ten minutes)
+	MAINT_TEST_ZONES=all .venv/bin/pytest -n $(PYTEST_WORKERS) tests/schedules/test_fire_times.py
+
 KILLS ?= 100
 
 .PHONY: torture

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -12,8 +13,9 @@ import structlog
 from bot import __version__
 from bot.anchors import Anchoring
 from bot.authority import Granted
+from bot.clock import Clock
 from bot.config_event import config_loaded, slack_connected, this_process
-from bot.core import open_core
+from bot.core import Core, open_core
 from bot.doctor import group_findings
 from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
@@ -30,9 +32,11 @@ from runbooks.engine.crew import Crew
 from runbooks.engine.replica import Rhythm
 from runbooks.errors import MaintError, RecordsError
 from runbooks.records.only_process import only_process
+from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.status import Status
 from runbooks.steps.reach import utc_now
+from runbooks.watch.schedules import Schedules
 from runbooks.watch.sentry import Sentry
 
 log = structlog.get_logger()
@@ -159,6 +163,7 @@ class Server:
         await crew.start()
         edge.start()
         stack.push_async_callback(self._drain, edge, crew)
+        await self._watch_the_clock(core, by, stack)
         await core.services.alerts.let_go(settings.targets)
         courier = await stack.enter_async_context(
             open_courier(
@@ -193,6 +198,19 @@ class Server:
             )
             stack.push_async_callback(self._sockets.close)
             await self._sockets.connect(client.web)
+
+    async def _watch_the_clock(self, core: Core, by: Person, stack: AsyncExitStack) -> None:
+        """What is on a schedule begins by itself from now on, and a freeze ends."""
+        fit = {name: each for name, each in self._loaded.runbooks.items() if name not in self._loaded.unfit}
+        schedules = Schedules(database=core.records, runbooks=fit, starter=core.engine, now=self._now)
+        await schedules.begin()
+        clock = Clock(
+            {"freezes": partial(core.engine.end_freezes, by), "schedules": schedules.look},
+            {id_: entry.times for id_, entry in schedules.entries.items()},
+            self._rhythm.sweep if self._rhythm else 1.0,
+        )
+        clock.start()
+        stack.push_async_callback(clock.stop)
 
     async def _warn(self, client: SlackClient) -> None:
         """Says in the log which usergroups of roles are not there, or empty: nobody has those roles."""

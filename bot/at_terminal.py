@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 from rich.console import Console
+from tzlocal import get_localzone_name
 
 from bot import __version__, terminal
 from bot.authority import Granted
@@ -38,6 +39,7 @@ from runbooks.records.only_process import only_process
 from runbooks.records.person import Person
 from runbooks.records.runs import RunState
 from runbooks.scrub import scrubbed
+from runbooks.spec.model import known_zone
 from runbooks.status import EXIT_CODES, Status
 
 #: The commands that change runs: somebody has to carry on what they set going.
@@ -71,6 +73,7 @@ async def run_at_terminal(
         text=shlex.join(words),
         holds=login.holds,
         look_up=login.look_up,
+        timezone=known_zone(get_localzone_name() or ""),
     )
     structlog.contextvars.bind_contextvars(correlation=request.correlation)
     console = Console(stderr=as_json)

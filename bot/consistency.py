@@ -102,6 +102,7 @@ def unknown_names(document: Document, runbook: Runbook) -> Iterable[Fault]:
     """Channels and roles that a runbook or its steps name, and maint.yaml does not know."""
     channels, roles = _keys(document, ("slack", "channels")), _keys(document, ("roles",))
     named = [(0, runbook.channel), (0, runbook.alerts.channel)]
+    named += [(0, schedule.channel or "") for schedule in runbook.schedule]
     for step in (*runbook.steps, *runbook.rollback):
         for each in (step, *step.steps, *([step.rollback] if step.rollback else [])):
             asked = _asked(each)

@@ -7,6 +7,7 @@ from commands.approve import Approve
 from commands.audit import AUDIT
 from commands.cancel import Cancel
 from commands.command import Command
+from commands.freeze import FreezeCommand
 from commands.health import Health
 from commands.help import Help
 from commands.oncall import OnCall
@@ -18,6 +19,7 @@ from commands.rollback import Rollback
 from commands.run import Run
 from commands.runbooks import Runbooks
 from commands.runs import RunsCommand
+from commands.schedule import ScheduleCommand
 from commands.stop import Stop
 from commands.targets import Targets
 from commands.unlock import Unlock
@@ -36,10 +38,12 @@ _ALL: tuple[Command, ...] = (
     Run(),
     Cancel(),
     Rollback(),
+    ScheduleCommand(),
     Approve(),
     Reject(),
     Answer(),
     Review(),
+    FreezeCommand(),
     Stop(),
     Resume(),
     Unlock(),

@@ -86,6 +86,7 @@ class Request:
     text: str
     filled: bool = False  # its words are from a form, or were asked for: they alone may hold secrets
     permalink: str = ""  # the message whose button was pressed
+    timezone: str = "UTC"  # whose clock the person means, and reads
     holds: Holds = field(default=holds_nothing, repr=False, compare=False)
     look_up: LookUp = field(default=knows_nobody, repr=False, compare=False)
 

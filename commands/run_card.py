@@ -38,6 +38,7 @@ from runbooks.records.runs import (
 )
 from runbooks.status import Status
 from runbooks.visible import shorten
+from runbooks.watch.freezes import shown
 
 #: Characters of a run's id that people type, and of a plan's digest that they compare.
 SHORT_ID, SHORT_DIGEST = 8, 12
@@ -70,6 +71,7 @@ _WAITS = {
     WaitingOn.MANUAL: "waits for somebody's hands",
     WaitingOn.TIME: "waits for the time",
     WaitingOn.SOAK: "soaking",
+    WaitingOn.WINDOW: "held until it may go on",
     WaitingOn.QUESTION: "needs a decision",
 }
 
@@ -155,7 +157,7 @@ def _head(view: RunView) -> Iterator[Element]:
         spans += [Span("began "), moment(run.started_at)]
     else:
         spans += [Span("asked "), moment(run.created_at)]
-    if not run.over and run.wake_at and run.waiting_on in (WaitingOn.TIME, WaitingOn.SOAK):
+    if not run.over and run.wake_at and run.waiting_on in (WaitingOn.TIME, WaitingOn.SOAK, WaitingOn.WINDOW):
         spans += [Span("  ·  goes on "), moment(run.wake_at, ago=True)]
     yield Paragraph(tuple(spans))
     yield from _params(run)
@@ -180,6 +182,8 @@ def _params(run: RunRow) -> Iterator[Element]:
 def _obstacles(view: RunView) -> Iterator[Element]:
     if view.paused and not view.run.over:
         yield Alarm(f"Everything is stopped. {view.paused}")
+    for text, until in shown(view.run.plan, view.run.requester_kind, view.freezes):
+        yield Alarm((Span(f"{shorten(text, 400)}  until "), moment(until)))
     waits = view.run.waiting_on == WaitingOn.LOCK
     for lock in view.in_the_way if waits else ():
         held = f" is held by run {short_id(lock.run)} since "

@@ -25,7 +25,7 @@ def shown(view: RunView, now: datetime) -> str:
         return f"waits for its turn: {behind}"
     if view.paused:
         return "waits: everything is stopped"
-    if run.waiting_on in (WaitingOn.TIME, WaitingOn.SOAK) and run.wake_at:
+    if run.waiting_on in (WaitingOn.TIME, WaitingOn.SOAK, WaitingOn.WINDOW) and run.wake_at:
         return f"waits, and goes on {ago(run.wake_at, now)}"
     step = next((each for each in view.steps if each.state == StepState.RUNNING), None)
     if step is not None:

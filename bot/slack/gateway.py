@@ -228,12 +228,12 @@ class Gateway:
         name = str(body.get("user_name") or user)
         channel, called = str(body.get("channel_id", "")), str(body.get("channel_name", ""))
         place = place_of(channel, called, self._channels)
-        access, refusal = NOBODY, ""
+        access, refusal, timezone = NOBODY, "", "UTC"
         holds: Holds = holds_nothing
         look_up: LookUp = knows_nobody
         try:
             person = await self._people.identify(user, team)
-            name = person.name
+            name, timezone = person.name, person.timezone
             holds = partial(self._people.holds, person)
             look_up = partial(look_somebody_up, self._people, self._grants, place, team)
             access = Access(await self._people.roles_of(person), self._grants, place)
@@ -248,6 +248,7 @@ class Gateway:
             permalink=self._permalink(body),
             holds=holds,
             look_up=look_up,
+            timezone=timezone,
             # Slack sends & < > as entities; as text they are themselves.
             text=html.unescape(str(body.get("text") or "")),
         )

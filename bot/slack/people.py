@@ -21,6 +21,7 @@ from bot.slack.client import error_code
 from runbooks.access import Role
 from runbooks.errors import RecordsError, Refused, Unsure
 from runbooks.records.audit import Event, Outcome
+from runbooks.spec.model import known_zone
 
 #: Seconds that an answer of Slack's is trusted. usergroups.users.list allows 20 calls a minute (tier 2).
 PERSON_AGE = 300.0
@@ -82,6 +83,7 @@ class Person:
     name: str
     email: str
     team: str
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,7 @@ class _Account:
     name: str
     email: str
     refusal: str
+    timezone: str
 
 
 class People:
@@ -125,7 +128,7 @@ class People:
             ) from error
         if found.refusal:
             raise Refused(found.refusal)
-        return Person(id=user, name=found.name, email=found.email, team=team)
+        return Person(id=user, name=found.name, email=found.email, team=team, timezone=found.timezone)
 
     def _refusal(self, found: Mapping[str, Any]) -> str:
         """Why Maint does not answer that user of Slack's; empty when it does."""
@@ -252,7 +255,10 @@ class People:
             refusal = self._refusal(found)
         profile = found.get("profile", {})
         name = profile.get("display_name") or profile.get("real_name") or found.get("name") or user
-        account = _Account(name=str(name), email=str(profile.get("email", "")), refusal=refusal)
+        zone = known_zone(str(found.get("tz") or ""))
+        account = _Account(
+            name=str(name), email=str(profile.get("email", "")), refusal=refusal, timezone=zone
+        )
         await self._record(
             Event(
                 actor_kind="slack",

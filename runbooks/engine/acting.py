@@ -47,6 +47,7 @@ async def run_action(at: Standing, action: Action[Any]) -> Outcome:
         grace=action.grace,
         before=record,
         after=record,
+        target=str(getattr(action, "target", "") or ""),
         begin={"state": StepState.RUNNING, "started_at": at.row.started_at or at.now()},
         finish=lambda done: finished(done, at.now(), at.scrub),
         also=lambda connection, done: post_output(connection, at=at, output=done.output),

@@ -15,6 +15,7 @@ import structlog
 
 from runbooks.engine.at import Fenced, Stopped, Undo, Waiting
 from runbooks.engine.authority import Authority
+from runbooks.engine.brakes import Brakes
 from runbooks.engine.checks import CheckRunner
 from runbooks.engine.effects import Effects, Paused
 from runbooks.engine.hold import Database, Hold, patiently
@@ -233,9 +234,11 @@ class Advance:
             node: Node = known[path]
             return bind(node.step, {**self._values(path, params=params), **node.values})
 
+        brakes = Brakes(hold=hold, window=runbook.window, targets=shop.targets)
         return Surroundings(
             hold=hold,
-            effects=Effects(hold, make_call, shop.scrub, self._stop, shop.proven, shop.authority),
+            effects=Effects(hold, make_call, shop.scrub, self._stop, shop.proven, shop.authority, brakes),
+            brakes=brakes,
             checks=shop.checks,
             targets=shop.targets,
             channels=shop.channels,

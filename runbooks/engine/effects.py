@@ -12,6 +12,7 @@ import structlog
 
 from runbooks.engine.at import InDoubt, Stopped
 from runbooks.engine.authority import Authority, demand
+from runbooks.engine.brakes import Brakes
 from runbooks.engine.events import output_digest
 from runbooks.engine.hold import Hold
 from runbooks.errors import StepError
@@ -52,6 +53,7 @@ class Effect:
     after: Callable[[Call], Awaitable[Mapping[str, Any]]] | None = None
     begin: Mapping[str, Any] | None = None
     finish: Callable[[Done], Mapping[str, Any]] | None = None
+    target: str = ""  # what it acts on, when that is known only now
     also: Callable[[Any, Done], None] = lambda _connection, _done: None  # in the transaction that finishes it
 
 
@@ -66,8 +68,10 @@ class Effects:
         stop: asyncio.Event,
         proven: Callable[[], Awaitable[None]],
         authority: Authority,
+        brakes: Brakes,
     ) -> None:
         """`proven` returns when this replica has proved that it lives; `stop` is set when people say so."""
+        self._brakes = brakes
         self._hold = hold
         self._authority = authority
         self._make_call = make_call
@@ -81,8 +85,8 @@ class Effects:
             raise Stopped("people stopped the run")
 
     async def carry_out(self, effect: Effect) -> Done:
-        """Does it, unless it was done. Raises NotAllowed and Unsure before it was begun; InDoubt, StepError,
-        Stopped, Paused, Fenced."""
+        """Does it, unless it was done. Raises NotAllowed, Unsure and Held before it was begun; InDoubt,
+        StepError, Stopped, Paused, Fenced."""
         last = None if self._is_new(effect) else await self._last(effect)
         if last is not None:
             await self._look_back(effect, last)
@@ -161,6 +165,8 @@ class Effects:
         def work(connection: Any) -> None:
             if reason := paused_reason(connection):
                 raise Paused(reason)
+            if effect.begin and not repeated:  # a step of many effects was asked about when it began
+                self._brakes.check(connection, effect.path, effect.target)
             if repeated:
                 journal.complete(
                     connection,

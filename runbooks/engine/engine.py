@@ -8,9 +8,10 @@ from typing import Any
 
 import structlog
 
-from runbooks.engine import emergency
+from runbooks.engine import emergency, freezing
 from runbooks.engine.advance import Advance, Workshop
 from runbooks.engine.authority import Authority, Everybody
+from runbooks.engine.brakes import refuse_frozen
 from runbooks.engine.checks import CheckRunner
 from runbooks.engine.decided import Decided, Verdict
 from runbooks.engine.decisions import decide
@@ -26,9 +27,10 @@ from runbooks.engine.walk import ROOM, all_nodes, new_row, nodes_of
 from runbooks.errors import Refused, UsageError
 from runbooks.ids import new_id
 from runbooks.nearest import nearest
-from runbooks.records import audit, cards, run_changes
+from runbooks.records import audit, cards, freezes, run_changes
 from runbooks.records import runs as run_records
 from runbooks.records.audit import Outcome
+from runbooks.records.freezes import Freeze
 from runbooks.records.person import Person
 from runbooks.records.runs import (
     UNBEGUN,
@@ -165,11 +167,13 @@ class Engine(Looks):
         channel_name: str = "",
         key: str | None = None,
         approval: Mapping[str, Any] | None = None,
+        posted_in: str = "",
     ) -> RunRow:
-        """A run, or the one with that key; `approval`: see `with_approval`. Raises UsageError, Refused."""
+        """A run, or the one with that key; `approval`: see `with_approval`. `posted_in`: the name of its
+        card's channel in maint.yaml, which counts more than the runbook's. Raises UsageError, Refused."""
         found, given, plan = await asyncio.to_thread(self._planned, runbook, params, approval)
         secrets = {name: given[name] for name in given if found.params[name].secret}
-        now = self._now()
+        now, named = self._now(), posted_in or found.channel
         run = RunRow(
             id=new_id(),
             key=key,
@@ -186,8 +190,8 @@ class Engine(Looks):
             requester_id=by.id,
             requester_name=by.name,
             team=by.team,
-            channel=self._channels.get(found.channel, found.channel) or channel,
-            channel_name=found.channel or channel_name,
+            channel=self._channels.get(named, named) or channel,
+            channel_name=named or channel_name,
             rollback_of=None,
             locks=tuple(plan.locks),
             note="",
@@ -214,6 +218,7 @@ class Engine(Looks):
                 raise Refused(
                     f"Everything is stopped ({reason}). Nothing was started; `resume everything` ends it."
                 )
+            refuse_frozen(connection, run, self._now())
             began = run_changes.begin(
                 connection, run, rows, (runbook.path, runbook.source), self._queue.enqueue
             )
@@ -336,6 +341,21 @@ class Engine(Looks):
     async def resume_everything(self, by: Person, reason: str = "") -> Decided:
         """Runs go on where they stood."""
         return await self._switch(emergency.resume_everything, by, reason)
+
+    async def freeze(self, what: Freeze, by: Person, reason: str) -> Decided:
+        """From now on nothing risky begins there."""
+        return await self._switch(freezing.freeze, by, reason, what=what)
+
+    async def unfreeze(self, id_: str, by: Person, reason: str = "") -> Decided:
+        """Ends a freeze before its time."""
+        return await self._switch(freezing.unfreeze, by, reason, id_=id_)
+
+    async def end_freezes(self, by: Person) -> bool:
+        """Ends those whose time is over; whether there was one."""
+        if not await self._database.read(partial(freezes.over, now=self._now())):
+            return False
+        decided = await self._switch(freezing.expire, by, "its time is over")
+        return decided.outcome is Verdict.CLOSED
 
     async def _switch(self, work: Callable[..., Decided], by: Person, reason: str, **what: Any) -> Decided:
         decided = await self._database.write(

@@ -76,6 +76,12 @@ def targets_of(plan: Mapping[str, Any], path: str = "") -> tuple[str, ...]:
     return tuple(sorted(name for name in named - {EVERY, ""} if "{" not in name and " " not in name))
 
 
+def step_of(plan: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    """What a plan says of the step at that path; nothing of one that came later without a plan."""
+    wanted = {path, _INDEX.sub("[*]", path)}  # a list that came later was planned as `nodes[*]`
+    return next((step for step in plan.get("steps") or () if step.get("path") in wanted), {})
+
+
 def of_person(
     by: Person, action: str, subject: str, outcome: str, at: datetime, details: Mapping[str, Any]
 ) -> Event:

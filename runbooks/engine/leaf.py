@@ -10,6 +10,7 @@ import structlog
 
 from runbooks.engine.at import Finished, InDoubt, NotApproved, Outcome, Stopped, Undo, Waiting
 from runbooks.engine.authority import KEY, Doubt, NotAllowed
+from runbooks.engine.brakes import Held, cancel
 from runbooks.engine.effects import Paused
 from runbooks.engine.events import output_digest
 from runbooks.engine.noting import finished, post_output
@@ -79,6 +80,8 @@ class Leaves:
             return Waiting(on=WaitingOn.QUESTION)
         except Unsure as error:
             return await self._hold_back(node, error)
+        except Held as error:
+            return await self._brake(node, error)
         except InDoubt as error:
             await self._show_output(at, error.output)
             return await self._fail(node, StepState.IN_DOUBT, str(error), error.output)
@@ -117,6 +120,8 @@ class Leaves:
         def work(connection: Any) -> None:
             if reason := paused_reason(connection):
                 raise Paused(reason)
+            if row.started_at is None:
+                self._around.brakes.check(connection, node.path)
 
         row = self._row(node)
         started = {"state": StepState.RUNNING, "started_at": row.started_at or self._hold.now()}
@@ -210,6 +215,22 @@ class Leaves:
         event = self._hold.event("step.held_back", node.path, "denied", reason=str(error))
         await self._hold.write(lambda _: None, step=(node.path, values), events=[event] if first else [])
         return Waiting(on=WaitingOn.TIME, until=doubt.again_at, progress=progress)
+
+    async def _brake(self, node: Node, held: Held) -> Waiting:
+        """The step waits for the end of a freeze, or for its window; or the run stops. Raises Stopped."""
+        if held.cancels:
+            event = self._hold.event("step.held_back", node.path, "denied", reason=str(held), cancels=True)
+            await self._hold.write(
+                partial(cancel, run=self._hold.run, why=str(held)), events=[event], priority=3
+            )
+            raise Stopped(str(held))
+        progress = shorten(f"held: {held}", 300)
+        row = self._row(node)
+        if row.progress != progress or row.state != StepState.WAITING:
+            event = self._hold.event("step.held_back", node.path, "denied", reason=str(held))
+            values = {"state": StepState.WAITING, "progress": progress}
+            await self._hold.write(lambda _: None, step=(node.path, values), events=[event])
+        return Waiting(on=WaitingOn.WINDOW, until=held.until, progress=progress)
 
     async def _note_failure(
         self,

@@ -7,6 +7,7 @@ from runbooks.engine.hold import Database
 from runbooks.errors import UsageError
 from runbooks.records import asks, locks
 from runbooks.records import runs as run_records
+from runbooks.records.freezes import Freeze, not_ended
 from runbooks.records.runs import AskRow, EffectRow, LockRow, RunRow, RunView
 from runbooks.records.switches import paused_reason
 
@@ -54,3 +55,7 @@ class Looks:
     async def paused(self) -> str:
         """Who stopped everything, and why; empty when nobody did."""
         return await self._database.read(paused_reason)
+
+    async def freezes(self) -> tuple[Freeze, ...]:
+        """What is frozen, the one that ends first before the others."""
+        return await self._database.read(not_ended)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from runbooks.engine.brakes import Brakes
 from runbooks.engine.checks import CheckRunner, Item, Result
 from runbooks.engine.effects import Effect, Effects
 from runbooks.engine.hold import Hold
@@ -30,6 +31,7 @@ class Surroundings:
 
     hold: Hold
     effects: Effects
+    brakes: Brakes
     checks: CheckRunner
     targets: Mapping[str, TargetBase]
     channels: Mapping[str, str]

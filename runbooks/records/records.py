@@ -129,13 +129,19 @@ class Records:
         return await self.read(lambda connection: cards.unfinished(connection, before))
 
     async def prune(
-        self, *, deliveries_days: float = 1, results_days: float = 90, outbox_days: float = 7
+        self,
+        *,
+        deliveries_days: float = 1,
+        results_days: float = 90,
+        outbox_days: float = 7,
+        ticks_days: float = 90,
     ) -> dict[str, int]:
         """Removes what is older, batch by batch; how many rows of which table. Audit events stay."""
         return {
             "deliveries": await self._prune(pruning.prune_deliveries, deliveries_days),
             "check_results": await self._prune(pruning.prune_results, results_days),
             "outbox": await self._prune(pruning.prune_outbox, outbox_days),
+            "ticks": await self._prune(pruning.prune_ticks, ticks_days),
         }
 
     async def _prune(self, batch: Callable[..., int], days: float) -> int:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, select
 
+from runbooks.records.freezes import Freeze, not_ended
 from runbooks.records.run_tables import asks, effects, locks, run_snapshots, run_steps, runs, votes
 from runbooks.records.switches import paused_reason
 
@@ -44,6 +45,7 @@ class WaitingOn(StrEnum):
     MANUAL = "manual"
     TIME = "time"
     SOAK = "soak"
+    WINDOW = "window"  #: for the end of a freeze, or for the hours in which it may go on
     QUESTION = "question"
 
 
@@ -249,6 +251,7 @@ class RunView:
     held: tuple[LockRow, ...]
     in_the_way: tuple[LockRow, ...]
     paused: str = ""  # why everything is stopped, if it is
+    freezes: tuple[Freeze, ...] = ()  # all that hold, whether they touch it or not
 
     def step(self, path: str) -> StepRow | None:
         """The step of that path."""
@@ -317,6 +320,7 @@ def view(connection: Connection, run: str) -> RunView | None:
         held=tuple(lock for lock in held if lock.run == run),
         in_the_way=tuple(lock for lock in held if lock.run != run) if not found.over else (),
         paused=paused_reason(connection),
+        freezes=not_ended(connection) if not found.over else (),
     )
 
 

@@ -5,37 +5,64 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from runbooks.spec.model import Duration, Name, Spec, Timezone, parse_duration, up_to
+from runbooks.spec.model import (
+    Duration,
+    Name,
+    Spec,
+    Timezone,
+    at_least,
+    parse_duration,
+    show_duration,
+    up_to,
+)
 from runbooks.spec.params import Param
+from runbooks.spec.when import cron_of_fields, cron_of_words
+from runbooks.spec.window import Window
 
 _PARAM_NAME = re.compile(r"[a-z][a-z0-9_-]*")
-_CRON_FIELD = re.compile(r"[0-9A-Za-z*/,-]+")
 
 
-def _cron(value: str) -> str:
-    fields = value.split()
-    if len(fields) != 5 or not all(map(_CRON_FIELD.fullmatch, fields)):
-        raise ValueError("five fields: minute, hour, day of month, month, day of week, as in '0 9 * * 1-5'")
+def _words(value: str) -> str:
+    cron_of_words(value)
     return value
 
 
 class Schedule(Spec):
-    """When the runbook runs by itself, and what is told where. At `cron` times, or `every` so often."""
+    """When the runbook runs by itself, and what is told where: at `cron` times, `on` days in words, or
+    `every` so often."""
 
-    cron: Annotated[str, AfterValidator(_cron)] | None = None
-    every: Annotated[Duration, up_to("366d")] | None = None
+    cron: Annotated[str, AfterValidator(cron_of_fields)] | None = None
+    on: Annotated[str, AfterValidator(_words)] | None = None
+    every: Annotated[Duration, at_least("1s"), up_to("366d")] | None = None
     timezone: Timezone = "UTC"
-    report: Literal["digest", "changes"] = "digest"
+    report: Literal["none", "digest", "changes", "weekly"] = "none"
     channel: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
     missed: Literal["skip", "latest", "all"] = "latest"
     overlap: Literal["skip", "queue"] = "skip"
     jitter: Annotated[Duration, up_to("1h")] | None = None
 
     @model_validator(mode="after")
     def _one_rhythm(self) -> "Schedule":
-        if (self.cron is None) == (self.every is None):
-            raise ValueError("a schedule has either `cron:` or `every:`")
+        if sum(each is not None for each in (self.cron, self.on, self.every)) != 1:
+            raise ValueError("a schedule has one of `cron:`, `on:` and `every:`")
+        if self.every is not None and self.timezone != "UTC":
+            raise ValueError("`every:` knows no time zone: it is counted from 1970-01-01 00:00 UTC")
+        if self.every is not None and self.jitter is not None and self.jitter >= self.every:
+            raise ValueError("`jitter:` must be shorter than `every:`, or the next time would come first")
         return self
+
+    @property
+    def expression(self) -> str:
+        """What `cron` or `on` mean, for `local_times`; empty for `every`."""
+        return self.cron or (cron_of_words(self.on) if self.on else "")
+
+    @property
+    def words(self) -> str:
+        """What people wrote: `first Monday of the month 10:00 Europe/Berlin`."""
+        if self.every is not None:
+            return f"every {show_duration(self.every)}"
+        return f"{self.on or self.cron} {self.timezone}"
 
 
 class Flapping(Spec):
@@ -99,6 +126,8 @@ class Head(Spec):
     prerequisites: tuple[str, ...] = Field(default=(), strict=False)
     success_criteria: tuple[str, ...] = Field(default=(), strict=False)
     schedule: tuple[Schedule, ...] = Field(default=(), strict=False)
+    #: When risky steps may begin.
+    window: Window | None = None
     escalation: tuple[Escalation, ...] = Field(default=(), strict=False)
     timeout: Annotated[Duration, up_to("7d")] | None = None
     params: dict[ParamName, Param] = Field(default_factory=dict)

@@ -8,6 +8,7 @@ from runbooks.spec.conditions import When
 from runbooks.spec.head import AlertRules, Escalation, Flapping, Head, Remedy, Schedule
 from runbooks.spec.params import ChoicesFrom, Param
 from runbooks.spec.step_reading import RetryFields, StepHead
+from runbooks.spec.window import Window
 from runbooks.steps.action import Action
 from runbooks.steps.step import Check
 from runbooks.steps.thresholds import Condition
@@ -38,15 +39,19 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "alerts": "when its checks open alerts, and where these are shown",
         "remedies": "runbooks that may help: buttons on its alerts",
         "timeout": "for all of it, at most 7d (kept, not acted on yet)",
-        "schedule": "when it runs by itself (kept, not acted on yet)",
+        "schedule": "when it runs by itself: [schedules](schedules.md)",
+        "window": "when its risky steps may begin: [schedules](schedules.md#maintenance-windows)",
         "escalation": "who hears of trouble (kept, not acted on yet)",
     },
     Schedule: {
-        "cron": "five fields: minute, hour, day of month, month, day of week; or `every`",
-        "every": "so often, at most 366d; or `cron`",
-        "timezone": "whose clock `cron` goes by: a name like Europe/Berlin",
-        "report": "`digest`: everything that was looked at; `changes`: what is otherwise than last time",
-        "channel": "a name from maint.yaml",
+        "cron": "five fields: minute, hour, day of month, month, day of week by name",
+        "on": "days in words and a time: `first Monday of the month 10:00`",
+        "every": "so often, from 1s to 366d, counted from 1970-01-01 00:00 UTC",
+        "timezone": "whose clock `cron` and `on` go by: a name like Europe/Berlin",
+        "report": "of checks: `digest`: everything that was looked at; `changes`: what is otherwise than "
+        "last time; `weekly`; `none`: the card of a run (kept, not acted on yet: each is a run)",
+        "channel": "a name from maint.yaml: where the card goes, in place of the runbook's `channel`",
+        "params": "what the runbook asks for, by name",
         "missed": "what is made up for after Maint was down: nothing (`skip`), the `latest` time, or `all`",
         "overlap": "when the last one is not over: `skip` this one, or `queue` it",
         "jitter": "up to so much later, by chance, at most 1h",
@@ -62,6 +67,12 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "runbook": "its name",
         "params": "what it is given; a parameter `target` that is not given is the alert's",
         "steps": "the ids of the checks against whose alerts it helps; all when there are none",
+    },
+    Window: {
+        "on": "days and hours: `Sat,Sun 22:00-06:00`",
+        "timezone": "whose clock that is: a name like Europe/Berlin",
+        "leave": "what a run does at the first risky step after it closes: `finish` all the same, `hold` "
+        "until it opens again, or `cancel`, which asks whether to roll back",
     },
     Escalation: {
         "when": "a condition on the report or on one step's output",

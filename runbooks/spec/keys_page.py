@@ -16,6 +16,7 @@ from runbooks.spec.lint import RULES
 from runbooks.spec.model import show_duration
 from runbooks.spec.params import ChoicesFrom, Param
 from runbooks.spec.step_reading import RetryFields, StepHead
+from runbooks.spec.window import Window
 from runbooks.steps import ACTIONS, CHECKS, CONTROLS
 from runbooks.steps.action import Action
 from runbooks.steps.step import Check, Step
@@ -36,6 +37,7 @@ _PARTS: tuple[tuple[str, type[BaseModel], Mapping[str, bool]], ...] = (
     ("`flapping:`", Flapping, {}),
     ("`remedies:`", Remedy, {}),
     ("`schedule:`", Schedule, {}),
+    ("`window:`", Window, {}),
     ("`escalation:`", Escalation, {}),
 )
 

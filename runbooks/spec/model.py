@@ -86,6 +86,14 @@ def _timezone(value: str) -> str:
     return value
 
 
+def known_zone(name: str) -> str:
+    """The name of that time zone; UTC when there is none of it."""
+    try:
+        return _timezone(name) if name else "UTC"
+    except ValueError:
+        return "UTC"
+
+
 #: A name in the IANA database: `Europe/Berlin`.
 Timezone = Annotated[str, AfterValidator(_timezone)]
 
@@ -97,6 +105,18 @@ def up_to(longest: str) -> AfterValidator:
     def check(value: timedelta) -> timedelta:
         if not timedelta(0) < value <= most:
             raise ValueError(f"it must be longer than 0s and at most {longest}")
+        return value
+
+    return AfterValidator(check)
+
+
+def at_least(shortest: str) -> AfterValidator:
+    """For a Duration: not shorter than that."""
+    least = parse_duration(shortest)
+
+    def check(value: timedelta) -> timedelta:
+        if value < least:
+            raise ValueError(f"it must be at least {shortest}")
         return value
 
     return AfterValidator(check)

@@ -217,6 +217,11 @@ def address_of(target: TargetBase) -> str:
     return f"{target.where()} ({getattr(target, 'type', '')}, {target.environment})"
 
 
+def environment_of(address: str) -> str:
+    """The environment in what `address_of` returned; empty when it says none."""
+    return address.rpartition(", ")[2].removesuffix(")") if address.endswith(")") else ""
+
+
 def is_repeatable(model: Step) -> bool:
     """Whether the step may be done again after a crash without asking anybody."""
     return bool(getattr(model, "repeatable", True))

@@ -15,11 +15,13 @@ from runbooks.spec.param_faults import param_faults
 from runbooks.spec.params import Param
 from runbooks.spec.placeholders import names_in
 from runbooks.spec.runbook_step import Retry, RunbookStep
+from runbooks.spec.schedule_faults import schedule_faults
 from runbooks.spec.scope import Scope
 from runbooks.spec.source import Document, parse
 from runbooks.spec.step_reading import StepReader
 from runbooks.spec.target_faults import TargetTypes
 from runbooks.spec.validate import validate
+from runbooks.spec.window import Window
 
 __all__ = [
     "Escalation",
@@ -30,6 +32,7 @@ __all__ = [
     "RunbookStep",
     "Schedule",
     "TargetTypes",
+    "Window",
     "from_source",
     "parse_runbook",
 ]
@@ -66,6 +69,7 @@ class Runbook:
     channel: str = ""
     alerts: AlertRules = field(default_factory=AlertRules)
     remedies: tuple[Remedy, ...] = ()
+    window: Window | None = None
     source: str = field(default="", repr=False)
     approval: Mapping[str, Any] = field(default_factory=dict)
 
@@ -98,6 +102,7 @@ def parse_runbook(document: Document, kinds: Kinds, targets: TargetTypes | None)
     rollback, _ = reader.read(("rollback",), after)
     if targets is not None:
         reading.faults.extend(param_faults(document, params, targets))
+    reading.faults.extend(schedule_faults(document, params))
     if reading.faults:
         raise ConfigError(reading.faults)
     assert file is not None  # or there would be faults

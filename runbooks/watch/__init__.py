@@ -1,1 +1,1 @@
-"""How trouble is noticed and told: alerts, from the first bad observation to the end."""
+"""How Maint speaks first: schedules, alerts, escalation, digests."""

@@ -2,17 +2,19 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from commands import COMMANDS
-from tests.commands.world import Engine, World, ask, at_terminal, closed, lock, run_row, view
+from runbooks.records.freezes import Freeze
+from tests.commands.world import NOW, Engine, World, ask, at_terminal, closed, lock, run_row, view
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 RUN = "01jd000000000000003f9kq2ab"
 #: Words that have nothing to do with runs, and name targets: tests/scenario and tests/watch type them.
-ELSEWHERE = ("health", "targets", "audit", "alerts", "oncall")
+ELSEWHERE = ("health", "targets", "audit", "alerts", "oncall", "schedule")
 REFUSED = ("did not understand", "does not fit", "Not allowed", "missing or wrong", "broke", "did not work")
 
 
@@ -26,7 +28,7 @@ def typed() -> list[str]:
 
 
 def world() -> World:
-    """A run that asks everything at once, and a lock."""
+    """A run that asks everything at once, a lock, and a freeze."""
     questions = (
         ask("go"),
         ask("shift", "failed", ("retry", "skip", "abandon")),
@@ -36,7 +38,17 @@ def world() -> World:
         ask("early", "review", ("reviewed",), id="ask-review"),
     )
     asked = (replace(question, run=RUN) for question in questions)
-    return World(Engine(held=(lock(),)).put(view(run_row(RUN), *asked)))
+    frozen = Freeze(
+        id="01jd00000000000000f4ee2e00",
+        targets=("app",),
+        environments=(),
+        since=NOW,
+        until=NOW + timedelta(days=1),
+        reason="launch",
+        by_id="U0",
+        by_name="kim",
+    )
+    return World(Engine(held=(lock(),), frozen=(frozen,)).put(view(run_row(RUN), *asked)))
 
 
 @pytest.mark.parametrize("line", typed())

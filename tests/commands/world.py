@@ -19,6 +19,7 @@ from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.decided import Decided, Verdict
 from runbooks.errors import Refused, UsageError
 from runbooks.records.audit import Event
+from runbooks.records.freezes import Freeze
 from runbooks.records.person import Person
 from runbooks.records.runs import AskRow, EffectRow, LockRow, RunRow, RunView, StepRow, VoteRow
 from runbooks.scrub import Scrubber
@@ -131,6 +132,7 @@ class Engine:
     done: list[tuple[Any, ...]] = field(default_factory=list)
     effects: tuple[EffectRow, ...] = ()
     in_the_way: tuple[LockRow, ...] = ()
+    frozen: tuple[Freeze, ...] = ()
 
     def put(self, *views: RunView) -> "Engine":
         self.views.update({each.run.id: each for each in views})
@@ -226,6 +228,18 @@ class Engine:
 
     async def paused(self) -> str:
         return self.stopped
+
+    async def freeze(self, what: Freeze, by: Person, reason: str) -> Decided:
+        self.frozen = (*self.frozen, replace(what, reason=reason))
+        self.done.append(("freeze", what.where, what.until, by.id, reason))
+        return Decided(outcome=Verdict.CLOSED, text="It is frozen.")
+
+    async def unfreeze(self, id_: str, by: Person, reason: str = "") -> Decided:
+        self.done.append(("unfreeze", id_, by.id, reason))
+        return Decided(outcome=Verdict.CLOSED, text="It is not frozen any more.")
+
+    async def freezes(self) -> tuple[Freeze, ...]:
+        return self.frozen
 
 
 def grant(line: int, **said: Any) -> Grant:

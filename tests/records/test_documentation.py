@@ -71,6 +71,7 @@ async def test_the_documented_grants_are_enough(least: Records) -> None:
         "deliveries": 1,
         "check_results": 1,
         "outbox": 0,
+        "ticks": 0,
     }
 
 

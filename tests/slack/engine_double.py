@@ -13,6 +13,7 @@ from runbooks.engine.decisions import decide
 from runbooks.errors import UsageError
 from runbooks.records import cards, runs
 from runbooks.records.cards import Card
+from runbooks.records.freezes import Freeze
 from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.records.run_tables import asks as asks_table
@@ -151,6 +152,9 @@ class RowsEngine:
 
     async def paused(self) -> str:
         return ""
+
+    async def freezes(self) -> tuple[Freeze, ...]:
+        return ()
 
 
 def _raise_version(connection: Connection, run: str) -> None:

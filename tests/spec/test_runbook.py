@@ -42,7 +42,7 @@ prerequisites: [coffee]
 success_criteria: [All is well]
 timeout: 5m
 schedule:
-  - {cron: '0 9 * * 1-5', timezone: Europe/Berlin, report: digest, channel: ops, missed: latest}
+  - {cron: '0 9 * * mon-fri', timezone: Europe/Berlin, report: digest, channel: ops, missed: latest}
   - {every: 5m, report: changes, channel: alerts, jitter: 10s}
 escalation:
   - {when: {status: critical}, to: devops, page: true}
@@ -149,7 +149,7 @@ steps:
             "schedule: [{cron: '0 9 * *'}]\n" + HEAD + "  - {id: a, http.probe: {}}",
             (
                 "r.yaml:1:19: `cron`: five fields: minute, hour, day of month, month, day of week,"
-                " as in '0 9 * * 1-5'"
+                " as in '0 9 * * mon-fri'"
             ),
         ),
         (
@@ -158,7 +158,7 @@ steps:
         ),
         (
             "schedule: [{report: digest}]\n" + HEAD + "  - {id: a, http.probe: {}}",
-            "r.yaml:1:12: item 1 of `schedule`: a schedule has either `cron:` or `every:`",
+            "r.yaml:1:12: item 1 of `schedule`: a schedule has one of `cron:`, `on:` and `every:`",
         ),
         (
             "escalation: [{to: x}]\n" + HEAD + "  - {id: a, http.probe: {}}",

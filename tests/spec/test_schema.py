@@ -109,8 +109,8 @@ params:
   version: {type: string, pattern: '^\d+\.\d+\.\d+$', prompt: Version to roll out}
 locks: [app]
 schedule:
-  - {cron: '0 9 * * *', timezone: Europe/Berlin, report: digest, channel: ops, missed: latest}
-  - {every: 5m, report: changes, channel: alerts}
+  - {cron: '0 9 * * *', timezone: Europe/Berlin, channel: ops, missed: latest, params: {version: 1.2.3}}
+  - {every: 5m, report: changes, channel: alerts, params: {version: 1.2.3}}
 steps:
   - id: go
     gate:

@@ -1,0 +1,375 @@
+"""What is on a schedule, begun once by however many replicas, and after a pause as the file says.
+
+Nothing is kept in memory: the time has come when a row says so, and who takes the row begins. A crash at any
+point leaves a row that says what is left to do.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import takewhile
+from typing import Any, Protocol
+
+import structlog
+
+from runbooks.engine.hold import Database
+from runbooks.errors import MaintError, RecordsError, Refused
+from runbooks.ids import new_id
+from runbooks.records import audit
+from runbooks.records import schedules as records
+from runbooks.records.audit import Event, Outcome
+from runbooks.records.person import Person
+from runbooks.records.runs import RunRow
+from runbooks.records.schedules import ScheduleRow, TickRow, TickState
+from runbooks.spec.head import Schedule
+from runbooks.spec.runbook import Runbook
+from runbooks.spec.runbook_step import RunbookStep
+from runbooks.steps import CHECKS
+from runbooks.watch.fire_times import Fire, FireTimes, delay, fire_times, next_fire
+from runbooks.watch.freezes import CLOCK
+
+log = structlog.get_logger()
+
+#: So late a tick still is on time: a restart, or another replica that takes over.
+GRACE = timedelta(minutes=5)
+#: A replica that began with a tick has so long, before another looks what came of it.
+CLAIM = timedelta(seconds=30)
+#: The pause between two looks of a tick that is queued.
+QUEUE_LOOK = timedelta(seconds=5)
+#: Missed times that `all` makes up for, and those that are kept each by itself; older ones are only counted.
+MOST_MADE_UP, MOST_KEPT = 100, 20
+#: After this nobody knows a schedule any more that is in no file.
+FORGOTTEN = timedelta(hours=1)
+
+
+class Starter(Protocol):
+    """Starts runs: the engine."""
+
+    async def start(
+        self,
+        runbook: str,
+        params: Mapping[str, Any],
+        by: Person,
+        *,
+        key: str | None = None,
+        posted_in: str = "",
+    ) -> RunRow: ...
+
+
+class Reporter(Protocol):
+    """Makes reports of runbooks that only look. What it does twice for the same tick is the same."""
+
+    async def report(self, tick: TickRow, runbook: Runbook, schedule: Schedule) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One entry under a runbook's `schedule:`."""
+
+    id: str
+    runbook: Runbook
+    n: int
+    schedule: Schedule
+    times: FireTimes
+    digest: str
+
+    def as_wanted(self, now: datetime) -> records.Schedule:
+        """It as a row that begins now."""
+        first = next_fire(self.times, now)
+        return records.Schedule(
+            id=self.id,
+            runbook=self.runbook.name,
+            n=self.n,
+            digest=self.digest,
+            next_fire=first.at if first else None,
+        )
+
+    @property
+    def person(self) -> Person:
+        """Who asks for what is on it: whoever wrote it into the file was asked then."""
+        return Person(kind=CLOCK, id=self.id, name=f"the schedule {self.id}")
+
+
+def entries(runbooks: Mapping[str, Runbook]) -> dict[str, Entry]:
+    """All that is on a schedule, by its id: `health:0`."""
+    found = {}
+    for runbook in runbooks.values():
+        for n, schedule in enumerate(runbook.schedule):
+            # Without defaults: a later version that knows more keys does not make it another one.
+            text = schedule.model_dump_json(exclude_defaults=True)
+            found[f"{runbook.name}:{n}"] = Entry(
+                id=f"{runbook.name}:{n}",
+                runbook=runbook,
+                n=n,
+                schedule=schedule,
+                times=fire_times(schedule),
+                digest=hashlib.sha256(text.encode()).hexdigest(),
+            )
+    return found
+
+
+def only_looks(steps: tuple[RunbookStep, ...]) -> bool:
+    """Whether the steps are checks and nothing else."""
+    return all(only_looks(step.steps) if step.steps else step.kind in CHECKS for step in steps)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What becomes of the times that have come: some begin, of the others it is written down why not."""
+
+    begin: tuple[Fire, ...] = ()
+    skipped: tuple[tuple[str, int, tuple[Fire, ...]], ...] = ()  # why, how many, the last of them
+
+
+class Schedules:
+    """Every method raises RecordsError; then nothing is lost, and the next look does it."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        runbooks: Mapping[str, Runbook],
+        starter: Starter,
+        now: Callable[[], datetime],
+        reporter: Reporter | None = None,
+    ) -> None:
+        """`reporter`: without one, what only looks is a run as well."""
+        self.entries = entries(runbooks)
+        self._database = database
+        self._starter = starter
+        self._now = now
+        self._reporter = reporter
+
+    async def begin(self) -> None:
+        """Takes over what the files say. A schedule that is new, or was edited, begins now."""
+        now = self._now()
+        wanted = [entry.as_wanted(now) for entry in self.entries.values()]
+        await self._database.write(partial(records.keep, wanted=wanted))
+
+    async def look(self) -> int:
+        """Does what is due; how many ticks were begun with or came."""
+        now = self._now()
+        due = await self._database.read(partial(records.due, now=now))
+        for id_ in due:
+            if entry := self.entries.get(id_):
+                await self._database.write(partial(self._come, entry=entry, now=now))
+        ticks = await self._database.read(partial(records.due_ticks, now=now))
+        for tick in ticks:
+            await self._take(tick, now)
+        return len(due) + len(ticks)
+
+    def _come(self, connection: Any, *, entry: Entry, now: datetime) -> None:
+        """One transaction: the times that have come are rows, and the schedule waits for its next one."""
+        row = records.locked(connection, entry.id)
+        if row is None or row.digest != entry.digest or row.next_fire is None or row.next_fire > now:
+            return  # another replica was quicker, or has a newer file
+        choice, last = _choose(entry, row, now)
+        following = next_fire(entry.times, now)
+        values: dict[str, Any] = {"last_fire": last, "next_fire": following.at if following else None}
+        if row.skip_next and any(why == _ASKED for why, _, _ in choice.skipped):
+            values["skip_next"] = False
+        records.change(connection, entry.id, **values)
+        for why, count, fires in choice.skipped:
+            for fire in fires:
+                skipped = _tick(entry, fire, now, state=TickState.SKIPPED, note=_words(why, row), wakes=False)
+                records.add_tick(connection, skipped)
+            audit.append(
+                connection, self._event(entry, Outcome.LATE, now, _told(fires, count, _words(why, row)))
+            )
+        before = ""
+        for fire in choice.begin:
+            tick = _tick(entry, fire, now, queued_after=before)
+            records.add_tick(connection, tick)
+            before = tick.id
+
+    async def _take(self, tick: TickRow, now: datetime) -> None:
+        entry = self.entries.get(tick.schedule)
+        if entry is None and now - tick.at < FORGOTTEN:
+            return  # another replica may have a file with it
+        claimed = await self._database.write(partial(self._claim, id_=tick.id, entry=entry, now=now))
+        if claimed is None or entry is None:
+            return
+        run, state, outcome, note = "", TickState.DONE, Outcome.OK, ""
+        try:
+            run = await self._start(claimed, entry)
+        except RecordsError:
+            raise
+        except Refused as error:
+            state, outcome, note = TickState.SKIPPED, Outcome.DENIED, str(error)
+        except MaintError as error:
+            state, outcome, note = TickState.FAILED, Outcome.FAILED, str(error)
+        except Exception:
+            reference = new_id()[-8:]
+            log.exception("schedule.crashed", tick=tick.id, reference=reference)
+            state, outcome = TickState.FAILED, Outcome.FAILED
+            note = f"a fault in Maint itself: look for {reference} in its log"
+        if note:
+            log.warning("schedule.not_begun", tick=tick.id, why=note)
+        await self._database.write(
+            partial(self._close, tick=claimed, entry=entry, state=state, outcome=outcome, run=run, note=note)
+        )
+
+    def _claim(self, connection: Any, *, id_: str, entry: Entry | None, now: datetime) -> TickRow | None:
+        """The tick when it is time to begin with it, and ours. Else what is to be done is done."""
+        # By turns: of two ticks of one schedule the later one sees what became of the earlier.
+        row = records.locked(connection, entry.id) if entry else None
+        tick = records.claim(connection, id_, now, now + CLAIM)
+        if tick is None:
+            return None
+        if entry is None:
+            records.close(connection, tick, TickState.SKIPPED, note="it is on no schedule any more")
+            return None
+        if run := records.run_of_key(connection, tick.id):
+            # Begun by a process that died before it could say so.
+            self._close(
+                connection, tick=tick, entry=entry, state=TickState.DONE, outcome=Outcome.OK, run=run, note=""
+            )
+            return None
+        if row is not None and row.paused_at is not None:
+            self._skip(connection, tick, entry, _words(_PAUSED, row))
+            return None
+        if not (before := records.earlier_open(connection, tick)):
+            return tick
+        if entry.schedule.overlap == "queue" or tick.queued_after:
+            records.wait(connection, tick.id, now + QUEUE_LOOK, before)
+            return None
+        self._skip(connection, tick, entry, f"the one before is not over: {before}")
+        return None
+
+    async def _start(self, tick: TickRow, entry: Entry) -> str:
+        """The run, or nothing when it is a report."""
+        schedule, runbook = entry.schedule, entry.runbook
+        if self._reporter is not None and tick.kind == "report":
+            await self._reporter.report(tick, runbook, schedule)
+            return ""
+        run = await self._starter.start(
+            runbook.name, schedule.params, entry.person, key=tick.id, posted_in=schedule.channel or ""
+        )
+        return run.id
+
+    def _skip(self, connection: Any, tick: TickRow, entry: Entry, why: str) -> None:
+        state, outcome = TickState.SKIPPED, Outcome.LATE
+        self._close(connection, tick=tick, entry=entry, state=state, outcome=outcome, run="", note=why)
+
+    def _close(
+        self,
+        connection: Any,
+        *,
+        tick: TickRow,
+        entry: Entry,
+        state: TickState,
+        outcome: Outcome,
+        run: str,
+        note: str,
+    ) -> None:
+        if records.close(connection, tick, state, run=run, note=note):
+            details = {"fire_at": tick.fire_at.isoformat(), "tick": tick.id}
+            details |= {"reason": note} if note else {}
+            audit.append(connection, self._event(entry, outcome, self._now(), details, run))
+
+    def _event(
+        self, entry: Entry, outcome: Outcome, at: datetime, details: Mapping[str, Any], run: str = ""
+    ) -> Event:
+        by = entry.person
+        return Event(
+            at=at,
+            actor_kind=by.kind,
+            actor_id=by.id,
+            actor_name=by.name,
+            action="schedule.tick",
+            object=entry.id,
+            outcome=outcome,
+            runbook=entry.runbook.name,
+            correlation=run,
+            details=details,
+        )
+
+
+_PAUSED, _MISSED, _ASKED = "paused", "missed", "asked"
+
+
+def _words(why: str, row: ScheduleRow) -> str:
+    """Why it is skipped, for people."""
+    match why:
+        case "paused":
+            because = f": {row.paused_reason}" if row.paused_reason else ""
+            return f"paused by {row.paused_by}{because}"
+        case "missed":
+            return "missed: Maint was not there, or a later time took its place"
+        case _:
+            return "somebody asked to leave this one out"
+
+
+def _choose(entry: Entry, row: ScheduleRow, now: datetime) -> tuple[_Choice, datetime]:
+    """What becomes of every time since the row's next one; and the last of them."""
+    assert row.next_fire is not None
+    since = row.next_fire - timedelta(microseconds=1)
+    count = 0
+    last: deque[Fire] = deque(maxlen=MOST_MADE_UP)
+    for fire in takewhile(lambda fire: fire.at <= now, entry.times.after(since)):
+        count += 1
+        last.append(fire)
+    fires = tuple(last)
+    if not fires:  # the zone's rules have changed since the row was written
+        return _Choice(), row.next_fire
+    if row.paused_at is not None:
+        return _Choice(skipped=((_PAUSED, count, fires[-MOST_KEPT:]),)), fires[-1].at
+    on_time = now - fires[-1].at <= GRACE
+    match entry.schedule.missed:
+        case "all":
+            begin = fires
+        case "latest":
+            begin = fires[-1:]
+        case _:
+            begin = fires[-1:] if on_time else ()
+    skipped = []
+    if missed := count - len(begin):
+        older = fires[: len(fires) - len(begin)]
+        skipped.append((_MISSED, missed, older[-MOST_KEPT:]))
+    if row.skip_next and begin:
+        skipped.append((_ASKED, 1, begin[:1]))
+        begin = begin[1:]
+    return _Choice(begin=begin, skipped=tuple(skipped)), fires[-1].at
+
+
+def _tick(
+    entry: Entry,
+    fire: Fire,
+    now: datetime,
+    *,
+    state: TickState = TickState.WAITING,
+    note: str = "",
+    queued_after: str = "",
+    wakes: bool = True,
+) -> TickRow:
+    id_ = f"schedule:{entry.id}:{fire.local}"
+    looks = entry.schedule.report != "none" and only_looks(entry.runbook.steps)
+    return TickRow(
+        id=id_,
+        schedule=entry.id,
+        fire_at=fire.at,
+        local=fire.local,
+        state=state,
+        kind="report" if looks else "run",
+        queued_after=queued_after,
+        note=note,
+        wake_at=fire.at + delay(id_, entry.schedule.jitter) if wakes else None,
+        at=now,
+    )
+
+
+def _told(fires: tuple[Fire, ...], count: int, why: str) -> dict[str, Any]:
+    """What the log says of times that were left out."""
+    named = {"last": fires[-1].local} if fires else {}
+    return {"reason": why, "count": count, **named}
+
+
+def upcoming(entry: Entry, row: ScheduleRow | None, now: datetime) -> Iterator[Fire]:
+    """The times to come, one that is left out on request not among them."""
+    found = entry.times.after(now.astimezone(UTC))
+    if row is not None and row.skip_next:
+        next(found, None)
+    return found

@@ -1,0 +1,1 @@
+"""Schedules, freezes and windows."""
