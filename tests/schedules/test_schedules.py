@@ -210,7 +210,7 @@ async def test_one_time_is_left_out_on_request(build: Callable[..., Any]) -> Non
 
 
 async def test_what_cannot_begin_says_why(build: Callable[..., Any]) -> None:
-    """While everything is stopped: no run, and the reason. Parameters that do not fit are faults of the file."""
+    """While everything is stopped: no run, and the reason. Wrong parameters are faults of the file."""
     needs = TIDY.replace("steps:", "params: {host: {type: string}}\n    steps:")
     async with build(tidy(f"{DAILY}, params: {{host: web-1}}", needs)) as watch:
         await watch.house.engine.stop_everything(OLGA, "fire")
