@@ -19,16 +19,22 @@ _INDEX = re.compile(r"\[\d+\]")
 
 
 def of_run(
-    by: Person, action: str, run: RunRow, outcome: str, at: datetime, details: Mapping[str, Any]
+    by: Person,
+    action: str,
+    run: RunRow,
+    outcome: str,
+    at: datetime,
+    details: Mapping[str, Any],
+    targets: tuple[str, ...] | None = None,
 ) -> Event:
-    """Something done to a run."""
+    """Something done to a run; `targets` for who knows them already."""
     return replace(
         of_person(by, action, run.runbook, outcome, at, details),
         correlation=run.id,
         channel=run.channel,
         channel_name=run.channel_name,
         runbook=run.runbook,
-        targets=targets_of(run.plan),
+        targets=targets_of(run.plan) if targets is None else targets,
     )
 
 

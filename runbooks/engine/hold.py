@@ -62,6 +62,8 @@ class Hold:
         #: A step begins as soon as the one that is under way is done, and nothing is waited for in between.
         self.follows = False
         self._waiting: list[_Write] = []
+        #: By path: a plan has many steps, and a step many events.
+        self._targets: dict[str, tuple[str, ...]] = {}
 
     def row(self, path: str) -> StepRow | None:
         """A step's row, as this process last wrote it."""
@@ -175,10 +177,11 @@ class Hold:
         """What Maint itself did in the course of the run."""
         run = self.view.run
         maint = Person(kind="maint", id=self.executor, name="Maint", team=run.team)
-        event = of_run(maint, action, run, outcome, self.now(), nameless(details, people_of(self.view)))
-        if not path:
-            return event
-        return replace(event, object=f"{run.runbook}/{path}", targets=targets_of(run.plan, path))
+        if path not in self._targets:
+            self._targets[path] = targets_of(run.plan, path)
+        told = nameless(details, people_of(self.view))
+        event = of_run(maint, action, run, outcome, self.now(), told, self._targets[path])
+        return replace(event, object=f"{run.runbook}/{path}") if path else event
 
 
 async def patiently(run: str, ask: Callable[[], Awaitable[T]]) -> T:

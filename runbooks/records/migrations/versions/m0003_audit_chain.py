@@ -68,6 +68,31 @@ def _sqlite_triggers() -> Iterable[str]:
         yield f"CREATE TRIGGER {table}_no_{change} BEFORE {change.upper()} ON {table} {unless} {refuse}"
 
 
+# What a hash is made of: each value with its length in bytes before it.
+_HASHED = " || ".join(
+    f"length(convert_to({value}, 'UTF8'))::text || ':' || {value}"
+    for value in (
+        "v_prev",
+        "v_seq::text",
+        "p_id",
+        """to_char(v_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+        "p_actor_kind",
+        "p_actor_id",
+        "v_mark",
+        "p_team",
+        "p_action",
+        "p_object",
+        "p_outcome",
+        "p_channel",
+        "p_channel_name",
+        "p_correlation",
+        "p_permalink",
+        "p_runbook",
+        "p_targets",
+        "p_details",
+    )
+)
+
 # Under READ COMMITTED every statement in it sees what was committed when it began: the head is read after the
 # lock was taken. "mainta" in ASCII is the lock, held until the transaction ends. It runs as its
 # owner, so that who may only call it can add what fits to the chain, and nothing else.
@@ -85,9 +110,6 @@ DECLARE
     v_mark text := '';
     v_salt text;
     v_hash text;
-    v_all bytea := ''::bytea;
-    v_raw bytea;
-    v_one text;
 BEGIN
     PERFORM pg_advisory_xact_lock(x'6D61696E7461'::bigint);
     IF p_once AND EXISTS (SELECT 1 FROM {schema}.audit_events WHERE id = p_id) THEN
@@ -110,15 +132,7 @@ BEGIN
                 VALUES (v_mark, v_salt, p_actor_kind, p_actor_id, p_actor_name);
         END IF;
     END IF;
-    FOREACH v_one IN ARRAY ARRAY[
-        v_prev, v_seq::text, p_id, to_char(v_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        p_actor_kind, p_actor_id, v_mark, p_team, p_action, p_object, p_outcome, p_channel, p_channel_name,
-        p_correlation, p_permalink, p_runbook, p_targets, p_details
-    ] LOOP
-        v_raw := convert_to(v_one, 'UTF8');
-        v_all := v_all || convert_to(length(v_raw)::text || ':', 'UTF8') || v_raw;
-    END LOOP;
-    v_hash := encode(sha256(v_all), 'hex');
+    v_hash := encode(sha256(convert_to({hashed}, 'UTF8')), 'hex');
     INSERT INTO {schema}.audit_events (
         seq, id, at, actor_kind, actor_id, actor_mark, team, action, object, outcome, channel, channel_name,
         correlation, permalink, runbook, targets, details, prev, hash
@@ -174,7 +188,7 @@ def upgrade() -> None:
         schema = connection.dialect.identifier_preparer.quote(
             str(connection.scalar(sa.text("SELECT current_schema()")))
         )
-        connection.exec_driver_sql(_POSTGRES_APPEND.replace("{schema}", schema))
+        connection.exec_driver_sql(_POSTGRES_APPEND.replace("{hashed}", _HASHED).replace("{schema}", schema))
         op.execute("REVOKE ALL ON FUNCTION maint_append_event FROM PUBLIC")
         op.execute(
             "DO $$ DECLARE e record; BEGIN FOR e IN SELECT * FROM maint_old_events ORDER BY seq LOOP "
