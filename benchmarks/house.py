@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import text
 
+from runbooks.engine.authority import Everybody
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.crew import Crew
 from runbooks.engine.engine import Engine
@@ -119,6 +120,7 @@ async def house(url: str, *sources: str) -> AsyncIterator[House]:
             checks=CheckRunner(targets, records, scrub, Limits()),
             scrub=scrub,
             sealer=Sealer(""),
+            authority=Everybody(),
         )
         crew = Crew(engine, records, records.engine, version="bench")
         await crew.start()

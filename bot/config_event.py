@@ -8,7 +8,7 @@ from bot import __version__
 from bot.settings import Loaded
 from bot.slack.app import Bot
 from runbooks.ids import new_id
-from runbooks.records.audit import SLACK_CONNECTED, Event
+from runbooks.records.audit import SLACK_CONNECTED, Event, Outcome, done_by
 from runbooks.records.person import Person
 
 #: Runbooks that one event names: their digests must not be cut off.
@@ -26,34 +26,23 @@ def config_loaded(loaded: Loaded, by: Person, at: datetime) -> Iterator[Event]:
     parts = [digests[start : start + _MANY] for start in range(0, len(digests), _MANY)] or [[]]
     correlation = new_id()
     for number, part in enumerate(parts, start=1):
-        yield Event(
-            at=at,
-            actor_kind=by.kind,
-            actor_id=by.id,
-            actor_name=by.name,
-            action="config.loaded",
+        details = {"maint.yaml": loaded.digest, "runbooks": dict(part), "version": __version__}
+        if len(parts) > 1:
+            details["part"] = f"{number} of {len(parts)}"
+        yield done_by(
+            by,
+            "config.loaded",
+            Outcome.OK,
             object=loaded.path,
-            outcome="ok",
             correlation=correlation,
-            details={
-                "maint.yaml": loaded.digest,
-                "runbooks": dict(part),
-                "version": __version__,
-                **({"part": f"{number} of {len(parts)}"} if len(parts) > 1 else {}),
-            },
+            details=details,
+            at=at,
         )
 
 
 def slack_connected(bot: Bot, by: Person, at: datetime) -> Event:
     """Slack took our token: which workspace it is of, and which user we are there."""
-    return Event(
-        at=at,
-        actor_kind=by.kind,
-        actor_id=by.id,
-        actor_name=by.name,
-        team=bot.team,
-        action=SLACK_CONNECTED,
-        object=bot.team_name,
-        outcome="ok",
-        details={"url": bot.url, "user": bot.user, "missing_scopes": bot.missing_scopes},
+    details = {"url": bot.url, "user": bot.user, "missing_scopes": bot.missing_scopes}
+    return done_by(
+        by, SLACK_CONNECTED, Outcome.OK, object=bot.team_name, team=bot.team, details=details, at=at
     )

@@ -181,8 +181,10 @@ def check_may_stop(request: Request, services: Services, view: RunView) -> None:
 
 
 def reason_in(words: tuple[str, ...], usage: str) -> str:
-    """The rest of what was typed, quoted or not. Raises UsageError when there is none."""
-    reason = " ".join(words).strip()
+    """The rest of what was typed, quoted or not, after `because` if that was typed. Raises UsageError when
+    there is none."""
+    said = words[1:] if words and words[0].casefold() == "because" else words
+    reason = " ".join(said).strip()
     if not reason:
         raise UsageError(f"Say why: {usage}")
     return reason

@@ -10,6 +10,7 @@ import structlog
 
 from commands.command import Command, Progress, Request, Services
 from commands.given import FormNeeded, secrets_in
+from commands.happened import happened
 from commands.refusals import refusal
 from commands.reply import Note, Paragraph, Reply
 from commands.words import LONGEST, quoted, split_words
@@ -233,19 +234,12 @@ class Dispatcher:
         targets: tuple[str, ...] = (),
     ) -> Event:
         """The audit event of something that the request's actor did."""
-        return Event(
-            at=self._now(),
-            actor_kind=request.actor.kind,
-            actor_id=request.actor.id,
-            actor_name=request.actor.name,
-            team=request.actor.team,
-            action=action,
+        return happened(
+            request,
+            action,
+            outcome,
+            self._now(),
             object=self._without_secrets(request),
-            outcome=outcome,
-            channel=request.place.id,
-            channel_name=request.place.name,
-            correlation=request.correlation,
-            permalink=request.permalink,
             runbook=self._runbook(request),
             targets=targets,
             details={"note": self._scrub(note)} if note else {},

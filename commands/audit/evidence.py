@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from commands.audit.export import happened
 from commands.audit.new_file import NewFile
 from commands.audit.options import options
 from commands.audit.pack import Gathered, Proof, pack
@@ -14,13 +13,14 @@ from commands.audit.resolve import find_run
 from commands.audit.sight import Sight
 from commands.audit.sub_word import SubWord
 from commands.command import ActorKind, Progress, Request, Services
+from commands.happened import happened
 from commands.needs import Needs
 from commands.reply import Alarm, Attachment, Element, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import short
 from runbooks.engine.events import targets_of
 from runbooks.errors import UsageError
 from runbooks.records import audit, evidence, search
-from runbooks.records.audit import LARGEST_PAGE, SLACK_CONNECTED, Event, Filter, Recorded
+from runbooks.records.audit import LARGEST_PAGE, SLACK_CONNECTED, Event, Filter, Outcome, Recorded
 from runbooks.records.search import Wanted, Window
 from runbooks.status import Status
 
@@ -87,8 +87,17 @@ def _record(connection: Any, event: Event) -> None:
 def _event(request: Request, services: Services, gathered: Gathered, digest: str) -> Event:
     run = gathered.view.run
     details = {"sha256": digest, "events": len(gathered.events), "fits": gathered.proof.fits}
-    event = happened(request, services, "audit.evidence", f"{run.runbook} {short(run.id)}", details)
-    return replace(event, correlation=run.id, runbook=run.runbook, targets=targets_of(run.plan))
+    return happened(
+        request,
+        "audit.evidence",
+        Outcome.OK,
+        services.now(),
+        object=f"{run.runbook} {short(run.id)}",
+        correlation=run.id,
+        runbook=run.runbook,
+        targets=targets_of(run.plan),
+        details=details,
+    )
 
 
 def _under_way(count: int) -> Reply:

@@ -17,6 +17,7 @@ from commands.audit.sight import Sight
 from commands.audit.sub_word import SubWord
 from commands.audit.times import written
 from commands.command import Progress, Request, Services
+from commands.happened import happened
 from commands.needs import Needs
 from commands.reply import Fields, Note, Paragraph, Reply, Text, code
 from commands.words import counted, quoted
@@ -154,29 +155,8 @@ def _end(recorded: Recorded | None) -> dict[str, Any] | None:
 
 def _event(request: Request, services: Services, manifest: Mapping[str, Any]) -> Event:
     told = {name: manifest[name] for name in ("sha256", "bytes", "events", "first", "last", "filters")}
-    return happened(request, services, "audit.exported", str(manifest["file"]), told)
-
-
-def happened(
-    request: Request, services: Services, action: str, subject: str, details: Mapping[str, Any]
-) -> Event:
-    """The event of something that the asker took out of the log."""
-    actor = request.actor
-    return Event(
-        at=services.now(),
-        actor_kind=actor.kind,
-        actor_id=actor.id,
-        actor_name=actor.name,
-        team=actor.team,
-        action=action,
-        object=subject,
-        outcome=Outcome.OK,
-        channel=request.place.id,
-        channel_name=request.place.name,
-        correlation=request.correlation,
-        permalink=request.permalink,
-        details=details,
-    )
+    subject = str(manifest["file"])
+    return happened(request, "audit.exported", Outcome.OK, services.now(), object=subject, details=told)
 
 
 def _record(connection: Any, event: Event) -> None:

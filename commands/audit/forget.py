@@ -2,7 +2,6 @@
 
 import re
 
-from commands.audit.hold import without_because
 from commands.audit.sub_word import SubWord
 from commands.command import Progress, Request, Services
 from commands.deciding import reason_in
@@ -34,7 +33,7 @@ class Forget(SubWord):
             raise UsageError(f"Say: {said}.")
         mention = _MENTION.fullmatch(words[0])
         whom = mention[1] if mention else words[0].removeprefix("@")
-        reason = reason_in(without_because(words[1:]), said)
+        reason = reason_in(words[1:], said)
         found, count = await services.proof.forget(whom, request.by, reason)
         text = f"{counted(count, 'name')} of {found} removed from the audit log and from runs."
         return Reply(

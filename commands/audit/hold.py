@@ -27,7 +27,7 @@ class Hold(SubWord):
         if not words or words[0].casefold() not in ("on", "off"):
             raise UsageError(f"Say: {said}.")
         on = words[0].casefold() == "on"
-        reason = reason_in(without_because(words[1:]), said)
+        reason = reason_in(words[1:], said)
         changed = await services.proof.hold(on, request.by, reason)
         now = "held: nothing is removed from it" if on else "not held: events may go when they are old enough"
         text = f"The audit log is {now}." if changed else f"The audit log was {now} already."
@@ -38,8 +38,3 @@ class Hold(SubWord):
             elements=(Paragraph(text),),
             data={"held": on, "changed": changed},
         )
-
-
-def without_because(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The reason alone."""
-    return words[1:] if words and words[0].casefold() == "because" else words

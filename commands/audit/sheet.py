@@ -7,35 +7,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from runbooks.records.audit import Recorded
-from runbooks.records.chain import written
+from runbooks.records.chain import HASHED, written
 
 #: What begins a formula where a table is opened (OWASP ASVS 1.2.10), also in its wide form.
 _FORMULA = frozenset("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
 
 
-#: The columns, in the order of every export.
-COLUMNS = (
-    "seq",
-    "id",
-    "at",
-    "actor_kind",
-    "actor_id",
-    "actor_mark",
-    "actor_name",
-    "team",
-    "action",
-    "object",
-    "outcome",
-    "channel",
-    "channel_name",
-    "correlation",
-    "permalink",
-    "runbook",
-    "targets",
-    "details",
-    "prev",
-    "hash",
-)
+_NAME = HASHED.index("actor_mark") + 1
+#: The columns, in the order of every export: those of the log, with the actor's name after its mark.
+COLUMNS = (*HASHED[:_NAME], "actor_name", *HASHED[_NAME:], "prev", "hash")
 
 
 def as_data(recorded: Recorded) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Authority(Protocol):
 
 
 class Everybody:
-    """Where nobody is asked: tests of the engine alone, and benchmarks."""
+    """Where nobody is asked: runbooks that are tested with nothing touched, the engine alone, benchmarks."""
 
     async def refusal(self, _run: RunRow, _by: Person) -> str:
         """Nobody is refused."""

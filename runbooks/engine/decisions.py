@@ -1,16 +1,16 @@
 """One decision of one person: whether it counts, what it changes, and its audit event, in one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from runbooks.engine.decided import Decided, Verdict
-from runbooks.engine.events import nameless, of_person, targets_of
+from runbooks.engine.events import nameless, targets_of
 from runbooks.engine.times import show_time
 from runbooks.records import asks, audit
 from runbooks.records.asks import APPROVE, CLOSED, VOID, Question, Transaction
-from runbooks.records.audit import Event, Outcome
+from runbooks.records.audit import Event, Outcome, done_by
 from runbooks.records.person import Person, is_login
 from runbooks.records.runs import AskKind, AskRow, RunRow, VoteRow
 from runbooks.steps.holders import listed
@@ -330,6 +330,14 @@ def _event(
     subject = f"{run.runbook} {ask.path}" if run and ask else ""
     if ask is not None:
         details = nameless(details, {ask.answered_name: ask.answered_by, by.name: by.id})
-    event = of_person(by, action, subject, _OUTCOMES[decided.outcome], now, details)
-    event = replace(event, correlation=decided.run)
-    return replace(event, runbook=run.runbook, targets=targets_of(run.plan)) if run else event
+    about = {"runbook": run.runbook, "targets": targets_of(run.plan)} if run else {}
+    return done_by(
+        by,
+        action,
+        _OUTCOMES[decided.outcome],
+        object=subject,
+        correlation=decided.run,
+        details=details,
+        at=now,
+        **about,
+    )

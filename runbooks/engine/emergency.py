@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from runbooks.engine.decided import Decided, Verdict
-from runbooks.engine.events import of_person
 from runbooks.records import audit, locks, run_changes
-from runbooks.records.audit import Outcome
+from runbooks.records.audit import Outcome, done_by
 from runbooks.records.person import Person
 from runbooks.records.runs import WaitingOn
 from runbooks.records.switches import PAUSED, paused_reason, switch_off, switch_on
@@ -23,7 +22,7 @@ def unlock(
     lock = locks.take_away(connection, target)
     outcome = Outcome.OK if lock else Outcome.INVALID
     details = {"reason": reason, "held_by": lock.run if lock else ""}
-    event = of_person(by, "lock.removed", target, outcome, now, details)
+    event = done_by(by, "lock.removed", outcome, object=target, details=details, at=now)
     # The run, so that who looks it up sees why it stands.
     event = replace(event, targets=(target,), correlation=lock.run if lock else "")
     audit.append(connection, event)
@@ -44,7 +43,7 @@ def stop_everything(connection: Any, *, by: Person, reason: str, now: datetime, 
         return Decided(outcome=Verdict.REASON_NEEDED, text="Say why everything is to stop.")
     first = switch_on(connection, PAUSED, by, reason, now)
     outcome = Outcome.OK if first else Outcome.LATE
-    audit.append(connection, of_person(by, "everything.stopped", "", outcome, now, {"reason": reason}))
+    audit.append(connection, done_by(by, "everything.stopped", outcome, details={"reason": reason}, at=now))
     if not first:
         text = f"Everything is stopped already: {paused_reason(connection)}."
         return Decided(outcome=Verdict.LATE, text=text)
@@ -59,7 +58,7 @@ def resume_everything(
     """Runs go on where they stood."""
     was_on = switch_off(connection, PAUSED)
     outcome = Outcome.OK if was_on else Outcome.LATE
-    audit.append(connection, of_person(by, "everything.resumed", "", outcome, now, {"reason": reason}))
+    audit.append(connection, done_by(by, "everything.resumed", outcome, details={"reason": reason}, at=now))
     if not was_on:
         return Decided(outcome=Verdict.LATE, text="Nothing was stopped.")
     run_changes.wake_held_up(connection, WaitingOn.PAUSE, now, enqueue)

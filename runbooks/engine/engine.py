@@ -10,7 +10,7 @@ import structlog
 
 from runbooks.engine import emergency, freezing
 from runbooks.engine.advance import Advance, Workshop
-from runbooks.engine.authority import Authority, Everybody
+from runbooks.engine.authority import Authority
 from runbooks.engine.brakes import refuse_frozen
 from runbooks.engine.checks import CheckRunner
 from runbooks.engine.decided import Decided, Verdict
@@ -65,13 +65,13 @@ class Engine(Looks):
         checks: CheckRunner,
         scrub: Scrubber,
         sealer: Sealer,
+        authority: Authority,
         now: Callable[[], datetime] = utc_now,
         kinds: Kinds = KINDS,
-        authority: Authority | None = None,
     ) -> None:
         """`channels`: the ids of the channels by their names in maint.yaml. `authority`: who is asked before
-        each effect whether the run still may; without one everybody may, which is for tests."""
-        self._authority = authority or Everybody()
+        each effect whether the run still may."""
+        self._authority = authority
         self._database = database
         self._runbooks = runbooks
         self._targets = targets

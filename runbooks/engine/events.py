@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from runbooks.records.audit import Event
+from runbooks.records.audit import Event, done_by
 from runbooks.records.person import Person
 from runbooks.records.runs import RunRow, RunView
 from runbooks.steps.step import EVERY
@@ -28,13 +27,18 @@ def of_run(
     targets: tuple[str, ...] | None = None,
 ) -> Event:
     """Something done to a run; `targets` for who knows them already."""
-    return replace(
-        of_person(by, action, run.runbook, outcome, at, details),
+    return done_by(
+        by,
+        action,
+        outcome,
+        object=run.runbook,
         correlation=run.id,
         channel=run.channel,
         channel_name=run.channel_name,
         runbook=run.runbook,
         targets=targets_of(run.plan) if targets is None else targets,
+        details=details,
+        at=at,
     )
 
 
@@ -86,24 +90,6 @@ def step_of(plan: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     """What a plan says of the step at that path; nothing of one that came later without a plan."""
     wanted = {path, _INDEX.sub("[*]", path)}  # a list that came later was planned as `nodes[*]`
     return next((step for step in plan.get("steps") or () if step.get("path") in wanted), {})
-
-
-def of_person(
-    by: Person, action: str, subject: str, outcome: str, at: datetime, details: Mapping[str, Any]
-) -> Event:
-    """Something done to no run in particular."""
-    return Event(
-        actor_kind=by.kind,
-        actor_id=by.id,
-        actor_name=by.name,
-        team=by.team,
-        action=action,
-        object=subject,
-        outcome=outcome,
-        permalink=by.message,
-        details=details,
-        at=at,
-    )
 
 
 def output_digest(output: str) -> str:

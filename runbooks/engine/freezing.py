@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runbooks.engine.decided import Decided, Verdict
-from runbooks.engine.events import of_person
 from runbooks.records import audit, freezes, run_changes
-from runbooks.records.audit import Outcome
+from runbooks.records.audit import Outcome, done_by
 from runbooks.records.freezes import Freeze
 from runbooks.records.person import Person
 from runbooks.records.runs import WaitingOn
@@ -20,8 +19,16 @@ def freeze(connection: Any, *, by: Person, reason: str, now: datetime, what: Fre
     kept = replace(what, reason=reason)
     freezes.add(connection, kept)
     details = {"reason": reason, "until": kept.until.isoformat(), "freeze": kept.id}
-    event = of_person(by, "freeze.started", kept.where, Outcome.OK, now, details)
-    audit.append(connection, replace(event, targets=kept.targets))
+    event = done_by(
+        by,
+        "freeze.started",
+        Outcome.OK,
+        object=kept.where,
+        targets=kept.targets,
+        details=details,
+        at=now,
+    )
+    audit.append(connection, event)
     run_changes.redraw_open(connection)
     text = f"{kept.where} is frozen until {kept.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
     return Decided(outcome=Verdict.CLOSED, text=text)
@@ -34,8 +41,10 @@ def unfreeze(
     ended = freezes.end(connection, id_, now, by.name)
     outcome = Outcome.OK if ended else Outcome.LATE
     what = ended.where if ended else id_
-    event = of_person(by, "freeze.ended", what, outcome, now, {"reason": reason, "freeze": id_})
-    audit.append(connection, replace(event, targets=ended.targets if ended else ()))
+    targets = ended.targets if ended else ()
+    details = {"reason": reason, "freeze": id_}
+    event = done_by(by, "freeze.ended", outcome, object=what, targets=targets, details=details, at=now)
+    audit.append(connection, event)
     if ended is None:
         return Decided(outcome=Verdict.LATE, text="It has ended already.")
     run_changes.wake_held_up(connection, WaitingOn.WINDOW, now, enqueue)

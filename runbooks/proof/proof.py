@@ -15,8 +15,8 @@ from runbooks.proof.checkpoint import Checkpoint
 from runbooks.proof.places import Place, PlaceError, read_file
 from runbooks.proof.signing import VARIABLE, PublicKey, SigningKey
 from runbooks.proof.trail import why_not
-from runbooks.records import audit, checkpoints, outbox, retention
-from runbooks.records.audit import Outcome, append
+from runbooks.records import checkpoints, outbox, retention
+from runbooks.records.audit import Outcome, append, done_by
 from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.records.verify import Progress, Verified, verify
@@ -182,16 +182,7 @@ class Proof:
         return self._key
 
     async def _record(self, by: Person, action: str, outcome: str, details: dict[str, Any]) -> None:
-        event = audit.Event(
-            actor_kind=by.kind,
-            actor_id=by.id,
-            actor_name=by.name,
-            team=by.team,
-            action=action,
-            outcome=outcome,
-            details=details,
-            at=self._now(),
-        )
+        event = done_by(by, action, outcome, details=details, at=self._now())
         await self._records.write(lambda connection: append(connection, event))
 
 

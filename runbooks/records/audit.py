@@ -15,6 +15,7 @@ from runbooks.records import chain
 from runbooks.records.audit_tables import NOTABLE, audit_events, audit_names
 from runbooks.records.columns import Words, storable
 from runbooks.records.database import scrubber_of
+from runbooks.records.person import Person
 from runbooks.scrub import Scrubber
 from runbooks.visible import shorten
 
@@ -72,6 +73,14 @@ class Event:
     details: Mapping[str, Any] = field(default_factory=dict)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: str = field(default_factory=new_id)
+
+
+def done_by(by: Person, action: str, outcome: str, **fields: Any) -> Event:
+    """The event of what that person did; `fields` are the event's others."""
+    where = {"team": by.team, "permalink": by.message, **fields}
+    return Event(
+        actor_kind=by.kind, actor_id=by.id, actor_name=by.name, action=action, outcome=outcome, **where
+    )
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ HASHED = (
     "targets",
     "details",
 )
+#: All of them, as rows are written and read.
+COLUMNS = (*HASHED, "prev", "hash")
 _GIVEN = tuple(name for name in HASHED if name not in ("seq", "actor_mark"))
 
 _PENDING = "maint_audit_events"
@@ -47,10 +49,9 @@ _NAMED = (
     "SELECT mark FROM audit_names WHERE actor_kind = :actor_kind AND actor_id = :actor_id "
     "AND name = :actor_name AND removed_at IS NULL"
 )
-_COLUMNS = (*HASHED, "prev", "hash")
 _ADD = (
-    f"INSERT INTO audit_events ({', '.join(_COLUMNS)}) "  # noqa: S608 - constants
-    f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"
+    f"INSERT INTO audit_events ({', '.join(COLUMNS)}) "  # noqa: S608 - constants
+    f"VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
 )
 _ADD_NAME = (
     "INSERT INTO audit_names (mark, salt, actor_kind, actor_id, name) "

@@ -11,7 +11,7 @@ from runbooks.ids import new_id
 from runbooks.proof.checkpoint import FIRST, Checkpoint, Kind, read_document
 from runbooks.proof.signing import SigningKey
 from runbooks.records import audit
-from runbooks.records.audit import Event, Outcome
+from runbooks.records.audit import Outcome, done_by
 from runbooks.records.audit_tables import audit_checkpoints, audit_events
 from runbooks.records.insert import insert_into
 from runbooks.records.person import Person
@@ -126,19 +126,9 @@ def announce(
 ) -> None:
     """Tells of it in the log: from then on it cannot be removed without a trace."""
     told = {"seq": checkpoint.seq, "hash": checkpoint.hash, "document": checkpoint.digest}
+    subject = str(checkpoint.seq)
     audit.append(
-        connection,
-        Event(
-            actor_kind=by.kind,
-            actor_id=by.id,
-            actor_name=by.name,
-            team=by.team,
-            action=action,
-            object=str(checkpoint.seq),
-            outcome=Outcome.OK,
-            details={**told, **details},
-            at=now,
-        ),
+        connection, done_by(by, action, Outcome.OK, object=subject, details={**told, **details}, at=now)
     )
 
 

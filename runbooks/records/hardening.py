@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, Row, text
 
 from runbooks.errors import RecordsError
-from runbooks.records.audit import Event, append
+from runbooks.records.audit import Outcome, append, done_by
 from runbooks.records.carriage import SCHEMA as CARRIAGE
 from runbooks.records.database import reading
 from runbooks.records.grants import ROLE, grants, revocations
@@ -80,17 +80,10 @@ def harden(engine: Engine, by: Person, role: str = ROLE) -> Hardened:
         for statement in (*revocations(role, owner.schema), *grants(role, owner.schema)):
             connection.exec_driver_sql(statement)
         _close_schema(connection, owner.schema)
-        event = Event(
-            actor_kind=by.kind,
-            actor_id=by.id,
-            actor_name=by.name,
-            team=by.team,
-            action="schema.hardened",
-            object=role,
-            outcome="ok",
-            details={"owner": owner.owner},
+        append(
+            connection,
+            done_by(by, "schema.hardened", Outcome.OK, object=role, details={"owner": owner.owner}),
         )
-        append(connection, event)
         logins = tuple(connection.scalars(_MEMBERS, {"role": role}))
         faults = tuple(fault for who in (role, *logins) for fault in _openings(connection, who))
         return Hardened(role=role, logins=logins, faults=faults)

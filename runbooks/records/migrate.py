@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, inspect, text
 
 from runbooks.errors import RecordsError
-from runbooks.records.audit import Event, append
+from runbooks.records.audit import Event, Outcome, append, done_by
 from runbooks.records.database import reading
 from runbooks.records.person import Person
 from runbooks.records.trouble import plain_errors, where
@@ -79,16 +79,8 @@ def lock_schema(connection: Connection) -> None:
 
 
 def _migrated(by: Person, before: str, revisions: tuple[str, ...]) -> Event:
-    return Event(
-        actor_kind=by.kind,
-        actor_id=by.id,
-        actor_name=by.name,
-        team=by.team,
-        action="schema.migrated",
-        object=revisions[-1],
-        outcome="ok",
-        details={"from": before, "revisions": revisions},
-    )
+    details = {"from": before, "revisions": revisions}
+    return done_by(by, "schema.migrated", Outcome.OK, object=revisions[-1], details=details)
 
 
 def _config() -> "Config":

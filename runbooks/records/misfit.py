@@ -7,7 +7,7 @@ from sqlalchemy import Connection, RowMapping, select
 from sqlalchemy.exc import DBAPIError
 
 from runbooks.records.audit_tables import audit_events
-from runbooks.records.chain import HASHED, digest, written
+from runbooks.records.chain import hash_of
 
 #: How far from its place an event is looked for that was numbered anew.
 _FAR = 2_000
@@ -97,17 +97,9 @@ def _place(row: RowMapping) -> int | None:
 
 def _hash(row: RowMapping, number: int) -> str:
     try:
-        at = written(row["at"])
-        values = [str(number) if name == "seq" else row[name] for name in HASHED]
-        values[HASHED.index("at")] = at
-        return digest(row["prev"], *values)
-    except (
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ):  # a value of another type, or a time that is none
-        return ""
+        return hash_of({**row, "seq": number})
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ""  # a value of another type, or a time that is none
 
 
 def _at(connection: Connection, seq: int) -> RowMapping | None:

@@ -1,7 +1,6 @@
 """What leaves the audit log, and how the chain holds all the same: events for their age, whole beginnings of
 the log at a time; names of people, on request. A hold keeps every event where it is."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, or_, select, text, update
@@ -11,7 +10,7 @@ from runbooks.proof.checkpoint import Checkpoint, Kind
 from runbooks.proof.signing import PublicKey, SigningKey
 from runbooks.proof.trail import why_not
 from runbooks.records import audit, checkpoints
-from runbooks.records.audit import Event, Outcome
+from runbooks.records.audit import Outcome, done_by
 from runbooks.records.audit_tables import audit_events, audit_names, audit_targets
 from runbooks.records.chain import pseudonym
 from runbooks.records.checkpoints import PRUNED
@@ -42,7 +41,8 @@ def hold(connection: Connection, on: bool, by: Person, reason: str, now: datetim
     changed = switch_on(connection, HOLD, by, reason, now) if on else switch_off(connection, HOLD)
     outcome = Outcome.OK if changed else Outcome.LATE
     details = {"on": on, "reason": reason}
-    audit.append(connection, _event(by, HOLD, "on" if on else "off", outcome, details, now))
+    event = done_by(by, HOLD, outcome, object="on" if on else "off", details=details, at=now)
+    audit.append(connection, event)
     return changed
 
 
@@ -140,21 +140,5 @@ def forget(connection: Connection, actor_id: str, by: Person, reason: str, now: 
             connection.execute(update(table).where(table.c[id_] == actor_id).values({name: called}))
     outcome = Outcome.OK if marks else Outcome.INVALID
     details = {"marks": sorted(marks), "reason": reason}
-    audit.append(connection, _event(by, FORGOTTEN, actor_id, outcome, details, now))
+    audit.append(connection, done_by(by, FORGOTTEN, outcome, object=actor_id, details=details, at=now))
     return len(marks)
-
-
-def _event(
-    by: Person, action: str, subject: str, outcome: str, details: Mapping[str, object], now: datetime
-) -> Event:
-    return Event(
-        actor_kind=by.kind,
-        actor_id=by.id,
-        actor_name=by.name,
-        team=by.team,
-        action=action,
-        object=subject,
-        outcome=outcome,
-        details=details,
-        at=now,
-    )

@@ -8,13 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from runbooks.records.chain import HASHED, digest
+from runbooks.records.chain import COLUMNS, HASHED, digest
 
 #: Events of one stretch, and rows that are in memory at a time.
 STRETCH, AT_A_TIME = 50_000, 2_000
 #: Actions whose details are held against what else the database says.
 TELLING = frozenset({"audit.anchored", "audit.pruned", "audit.forgotten"})
-_COLUMNS = (*HASHED, "prev", "hash")
 _AT = HASHED.index("at")
 _DETAILS = HASHED.index("details")
 
@@ -111,7 +110,7 @@ def _rows(connection: Connection, first: int, last: int) -> Iterator[tuple[Any, 
     raw: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         cursor = raw.execute(
-            f"SELECT {', '.join(_COLUMNS)} FROM audit_events WHERE seq BETWEEN ? AND ? ORDER BY seq",  # noqa: S608
+            f"SELECT {', '.join(COLUMNS)} FROM audit_events WHERE seq BETWEEN ? AND ? ORDER BY seq",  # noqa: S608
             (first, last),
         )
         cursor.arraysize = AT_A_TIME
@@ -121,7 +120,7 @@ def _rows(connection: Connection, first: int, last: int) -> Iterator[tuple[Any, 
     written = (
         "CASE WHEN at >= '0001-01-01Z' THEN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') END"
     )
-    columns = ", ".join(written if name == "at" else name for name in _COLUMNS)
+    columns = ", ".join(written if name == "at" else name for name in COLUMNS)
     query = f"SELECT {columns} FROM audit_events WHERE seq BETWEEN %s AND %s ORDER BY seq"  # noqa: S608
     for begin in range(first, last + 1, AT_A_TIME):
         end = min(begin + AT_A_TIME - 1, last)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from runbooks.engine.authority import Everybody
 from runbooks.engine.decided import Verdict
 from runbooks.engine.decisions import permitted
 from runbooks.engine.engine import Engine
@@ -112,6 +113,7 @@ class _Rehearsal:
             checks=SaidChecks(self._targets, self._play, self._view, self._now),
             scrub=Scrubber(),
             sealer=MemorySealer(),
+            authority=Everybody(),
             now=self._now,
             kinds=self._kinds,
         )

@@ -7,11 +7,11 @@ from functools import partial
 
 import structlog
 
-from runbooks.engine.events import of_person, of_run
+from runbooks.engine.events import of_run
 from runbooks.engine.hold import Database
 from runbooks.records import asks, audit, ladders, overrides, subjects
 from runbooks.records.asks import Transaction
-from runbooks.records.audit import Event
+from runbooks.records.audit import Event, Outcome, done_by
 from runbooks.records.ladders import ALERT, LadderRow
 from runbooks.records.notices import ACKNOWLEDGE, RESOLVE
 from runbooks.records.person import Person
@@ -183,11 +183,16 @@ class Climber:
         if found.run is not None:
             return of_run(self._by, f"ask.{what}", found.run, "ok", now, {"ask": found.id, **details})
         trouble = found.trouble
-        return replace(
-            of_person(self._by, f"alert.{what}", found.id, "ok", now, details),
+        return done_by(
+            self._by,
+            f"alert.{what}",
+            Outcome.OK,
+            object=found.id,
             correlation=found.id,
             runbook=trouble.runbook,
             targets=(trouble.target,) if trouble.target else (),
+            details=details,
+            at=now,
         )
 
 

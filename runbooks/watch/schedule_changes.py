@@ -1,14 +1,12 @@
 """What people say of schedules: one transaction each, with its audit event."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from runbooks.engine.events import of_person
 from runbooks.records import audit
 from runbooks.records import schedules as records
-from runbooks.records.audit import Outcome
+from runbooks.records.audit import Outcome, done_by
 from runbooks.records.person import Person
 from runbooks.watch.schedules import Entry
 
@@ -71,5 +69,6 @@ def _note(
 ) -> None:
     for each in chosen:
         outcome = Outcome.OK if each.id in changed else Outcome.LATE
-        event = of_person(by, action, each.id, outcome, now, details)
-        audit.append(connection, replace(event, runbook=each.runbook.name))
+        runbook = each.runbook.name
+        event = done_by(by, action, outcome, object=each.id, runbook=runbook, details=details, at=now)
+        audit.append(connection, event)

@@ -20,7 +20,7 @@ from runbooks.errors import MaintError, RecordsError, Refused
 from runbooks.ids import new_id
 from runbooks.records import audit
 from runbooks.records import schedules as records
-from runbooks.records.audit import Event, Outcome
+from runbooks.records.audit import Event, Outcome, done_by
 from runbooks.records.person import Person
 from runbooks.records.runs import RunRow
 from runbooks.records.schedules import ScheduleRow, TickRow, TickState
@@ -273,18 +273,15 @@ class Schedules:
     def _event(
         self, entry: Entry, outcome: Outcome, at: datetime, details: Mapping[str, Any], run: str = ""
     ) -> Event:
-        by = entry.person
-        return Event(
-            at=at,
-            actor_kind=by.kind,
-            actor_id=by.id,
-            actor_name=by.name,
-            action="schedule.tick",
+        return done_by(
+            entry.person,
+            "schedule.tick",
+            outcome,
             object=entry.id,
-            outcome=outcome,
             runbook=entry.runbook.name,
             correlation=run,
             details=details,
+            at=at,
         )
 
 

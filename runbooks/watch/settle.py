@@ -12,7 +12,7 @@ from typing import Any
 from runbooks.records import alerts as rows
 from runbooks.records import cards
 from runbooks.records.alerts import RANK, Alert, AlertStatus, Change, Severity
-from runbooks.records.audit import Event, Outcome, append
+from runbooks.records.audit import Event, Outcome, append, done_by
 from runbooks.records.cards import Card
 from runbooks.records.person import Person
 from runbooks.watch.fingerprint import fingerprint
@@ -253,16 +253,4 @@ def _events(
 
 
 def _event(by: Person, now: datetime, what: str, alert: str, **more: Any) -> Event:
-    return Event(
-        at=now,
-        actor_kind=by.kind,
-        actor_id=by.id,
-        actor_name=by.name,
-        team=by.team,
-        permalink=by.message,
-        action=f"alert.{what}",
-        object=alert,
-        outcome=Outcome.OK,
-        correlation=alert,
-        **more,
-    )
+    return done_by(by, f"alert.{what}", Outcome.OK, object=alert, correlation=alert, at=now, **more)

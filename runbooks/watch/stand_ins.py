@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from runbooks.engine.events import of_person
 from runbooks.records import audit, overrides
 from runbooks.records.asks import Transaction
+from runbooks.records.audit import Outcome, done_by
 from runbooks.records.person import Person
 from runbooks.watch.rotations import Override
 
@@ -43,4 +43,4 @@ def stand_down(
 def _record(
     connection: Transaction, by: Person, what: str, rotation: str, at: datetime, details: Mapping[str, Any]
 ) -> None:
-    audit.append(connection, of_person(by, what, rotation, "ok", at, details))
+    audit.append(connection, done_by(by, what, Outcome.OK, object=rotation, details=details, at=at))

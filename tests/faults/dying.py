@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import text
 
+from runbooks.engine.authority import Everybody
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
 from runbooks.engine.sealing import Sealer
@@ -222,6 +223,7 @@ class Story:
             checks=CheckRunner(targets, self.records, scrub, Limits(), now=self.clock),
             scrub=scrub,
             sealer=Sealer(KEY),
+            authority=Everybody(),
             now=self.clock,
         )
         engine.connect(Queue())

@@ -23,6 +23,7 @@ from sqlalchemy import select
 
 from bot.sandbox import Sandbox
 from bot.settings import load_settings
+from runbooks.engine.authority import Everybody
 from runbooks.engine.carrier import Sender
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
@@ -100,6 +101,7 @@ class Place:
                     checks=CheckRunner(found, records, loaded.scrub, Limits()),
                     scrub=loaded.scrub,
                     sealer=Sealer(""),
+                    authority=Everybody(),
                 )
                 engine.connect(sender)
                 workers = Workers(settings, environment, self.replicas)

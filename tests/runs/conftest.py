@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runbooks.engine.authority import Authority
+from runbooks.engine.authority import Authority, Everybody
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.crew import Crew
 from runbooks.engine.engine import Engine
@@ -154,7 +154,7 @@ async def house_of(
             scrub=scrub,
             sealer=Sealer(KEY),
             now=clock,
-            authority=authority,
+            authority=authority or Everybody(),
         )
         crew = Crew(
             engine,
