@@ -54,6 +54,8 @@ _MARKS = {
     "acknowledged": Mark.RUNNING,
     "snoozed": Mark.WAITING,
     "woke": Mark.WARNING,
+    "stale": Mark.IN_DOUBT,
+    "escalated": Mark.WARNING,
     "resolved": Mark.DONE,
 }
 
@@ -159,6 +161,7 @@ def as_data(alert: Alert) -> dict[str, object]:
         "environment": alert.environment,
         "count": alert.count,
         "flapping": alert.flapping,
+        "stale": alert.stale,
         "opened_at": alert.opened_at.isoformat(),
         "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
         "acknowledged_by": alert.acked_by_name,
@@ -174,6 +177,10 @@ def _head(alert: Alert) -> Iterator[Element]:
     flapping = flapping_words(alert)
     more = (Span("  ·  "), strong(flapping)) if flapping else ()
     yield Paragraph((*state, Span("  ·  since "), moment(alert.opened_at), *more))
+    if alert.stale:
+        yield Paragraph(
+            (strong("Nobody has looked since "), moment(alert.last_at), Span(", though it was time to."))
+        )
     if alert.resolve_reason:
         by = f" ({alert.resolved_by})" if alert.resolved_by else ""
         yield Paragraph(f"{alert.resolve_reason}{by}")
@@ -207,6 +214,11 @@ def _facts(alert: Alert) -> Iterator[Element]:
         pairs.append(("Check", f"{alert.runbook}/{alert.step}, seen bad {alert.count} times"))
     if alert.owner:
         pairs.append(("Owner", alert.owner))
+    if alert.level:
+        told: tuple[Span, ...] = (Span(f"level {alert.level} of {alert.policy}"),)
+        if alert.is_open and alert.level_at is not None:
+            told += (Span(", the next one "), moment(alert.level_at))
+        pairs.append(("Told", told))
     for name, url in alert.links.items():
         pairs.append((name, (link(url, url),)))
     if pairs:
@@ -227,6 +239,9 @@ def history_line(change: Change) -> Line:
         "flapping": f"flapping: {change.after} changes",
         "calm": "does not flap any more",
         "woke": "the snooze is over",
+        "stale": "nobody looks any more: how it is now, nobody knows",
+        "seen": "is looked at again",
+        "escalated": f"level {change.after} was told",
     }.get(change.what, change.what)
     by = f" by {change.by_name}" if change.by_name else ""
     note = f": {change.note}" if change.note else ""
