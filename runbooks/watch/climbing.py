@@ -79,7 +79,9 @@ class Climber:
             return False
         row = self._chosen(row, found, now)
         move = climb(ladder_of(row), found.state, now, found.asleep_until)
-        ladders.keep(connection, row_of(row, move.ladder, move.wake_at if move.deed is None else now))
+        # After a deed there may be another, at once; but one that is over is never looked at again.
+        again = move.wake_at if move.deed is None or move.ladder.over else now
+        ladders.keep(connection, row_of(row, move.ladder, again))
         if isinstance(move.deed, Tell):
             self._tell(connection, found, row, move, now)
         elif move.deed is not None:
