@@ -17,6 +17,8 @@ from bot.clock import Clock
 from bot.config_event import config_loaded, slack_connected, this_process
 from bot.core import Core, open_core
 from bot.doctor import group_findings
+from bot.hooks.receiving import Receiving
+from bot.hooks.told import Known
 from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
 from bot.notify.opening import open_courier
@@ -188,7 +190,12 @@ class Server:
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
             address = settings.http_address()
-            http = make_http(self._faults, [slack_route(app, secret)] if over_http else [])
+            routes = [slack_route(app, secret)] if over_http else []
+            if settings.hooks:
+                known = Known(targets=settings.targets, runbooks=self._loaded.runbooks)
+                alerts = core.services.alerts
+                routes.append(Receiving(settings.hooks, known, core.records, alerts, self._now).route())
+            http = make_http(self._faults, routes)
             server = HttpServer(http, address.host, address.port)
             stack.push_async_callback(server.stop)
             self.port = await server.start()

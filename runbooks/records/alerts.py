@@ -19,6 +19,8 @@ _LOCK = 0x616C65727473
 _AT_ONCE = 500
 #: Changes that a card or a list shows of one alert.
 MOST_CHANGES = 50
+#: What becomes of an alert that its sender keeps back, and what ends that.
+_SILENT, _NOT_SILENT = "silenced", ("unsilenced", "woke", "reopened")
 #: What only escalation writes.
 _LADDER = frozenset({"policy", "level", "level_round", "level_at"})
 
@@ -121,6 +123,7 @@ class AlertView:
     alert: Alert
     changes: tuple[Change, ...] = ()  # oldest first
     members: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    silence: Change | None = None  # by which its sender keeps it back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +152,12 @@ def newest(connection: Connection, fingerprints: Iterable[str]) -> dict[str, Ale
     for start in range(0, len(wanted), _AT_ONCE):
         place = func.row_number().over(
             partition_by=alerts.c.fingerprint,
-            order_by=(alerts.c.resolved_at.is_(None).desc(), alerts.c.opened_at.desc(), alerts.c.id.desc()),
+            order_by=(
+                alerts.c.resolved_at.is_(None).desc(),
+                alerts.c.external_key.desc(),
+                alerts.c.opened_at.desc(),
+                alerts.c.id.desc(),
+            ),
         )
         these = alerts.c.fingerprint.in_(wanted[start : start + _AT_ONCE])
         ranked = select(alerts.c.id, place.label("place")).where(these).subquery()
@@ -222,7 +230,32 @@ def view(connection: Connection, id_: str) -> AlertView | None:
         .group_by(alerts.c.status, alerts.c.severity)
     )
     members = {(status, severity): count for status, severity, count in connection.execute(counts)}
-    return AlertView(alert=alert, changes=tuple(reversed(changes)), members=members)
+    return AlertView(
+        alert=alert,
+        changes=tuple(reversed(changes)),
+        members=members,
+        silence=_silence(connection, id_) if alert.is_open else None,
+    )
+
+
+def _silence(connection: Connection, id_: str) -> Change | None:
+    """The change by which its sender was told to keep it back: `before` is the silence's id there, `after`
+    its end. None when that is over."""
+    query = (
+        select(alert_changes)
+        .where(alert_changes.c.alert == id_, alert_changes.c.what.in_((_SILENT, *_NOT_SILENT)))
+        .order_by(alert_changes.c.at.desc(), alert_changes.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return Change(**row._mapping) if row is not None and row.what == _SILENT else None
+
+
+def kept_back(connection: Connection, sources: Sequence[str]) -> tuple[Alert, ...]:
+    """The open alerts of those sources of which nobody hears for a while."""
+    quiet = (alerts.c.status == AlertStatus.SNOOZED) & alerts.c.wake_at.is_not(None)
+    query = select(alerts).where(alerts.c.source.in_(sources), quiet)
+    return tuple(map(_alert, connection.execute(query.order_by(alerts.c.id).limit(_AT_ONCE))))
 
 
 def listed(connection: Connection, wanted: Wanted) -> tuple[Alert, ...]:
