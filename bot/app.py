@@ -18,6 +18,7 @@ from bot.config_event import config_loaded, slack_connected, this_process
 from bot.core import Core, open_core
 from bot.doctor import group_findings
 from bot.hooks.receiving import Receiving
+from bot.hooks.silences import Silenced
 from bot.hooks.told import Known
 from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
@@ -187,6 +188,8 @@ class Server:
         stack.callback(tidying.cancel)
         anchoring = asyncio.create_task(Anchoring(core.services.proof, self._now).run(), name="anchoring")
         stack.callback(anchoring.cancel)
+        silenced = asyncio.create_task(Silenced(core.silences, core.services.alerts).run(), name="silenced")
+        stack.callback(silenced.cancel)
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
             address = settings.http_address()

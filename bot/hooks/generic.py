@@ -92,7 +92,7 @@ class Json(Receiver):
         seen = self._seen(text(at(alert, self.status)))
         if seen is None or not any(ids.values()):
             return None
-        said: dict[str, str] = {**self.constants}
+        said: dict[str, str] = {str(field): each for field, each in self.constants.items()}
         for field, way in self.fields.items():
             said[field] = text(at(alert, way), SUMMARY) or said.get(field, "")
         place = place_of(

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runbooks.visible import one_line, printable
+from runbooks.watch.signal import CUT
 
 #: Characters of a title, and of what stands below it.
 TITLE, SUMMARY = 200, 1000
@@ -14,8 +15,6 @@ TITLE, SUMMARY = 200, 1000
 _ADDRESS = 2000
 #: Characters of all names and values of one map together, and of one value of those that may be cut.
 _MAP, _VALUE = 16_000, 2000
-#: A name that no sender's map has: some of the map is missing, or is not as it was sent.
-CUT = "…"
 #: How far a sender's clock may be ahead of ours.
 _AHEAD = timedelta(minutes=5)
 #: Moments before that are no moments: Go's zero time is in the year 1.

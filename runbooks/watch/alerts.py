@@ -136,7 +136,13 @@ class Alerts:
             )
             for alert in them
         ]
-        if ended and await self._database.write(partial(self.ingest, signals=ended)):
+
+        def taken_in(connection: Any) -> bool:
+            return self.ingest(connection, ended)
+
+        if not ended:
+            return
+        if await self._database.write(taken_in):
             self.told()
 
     async def resolve(self, id_: str, by: Person, reason: str) -> Answer:
