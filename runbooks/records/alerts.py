@@ -1,12 +1,13 @@
 """Alerts as they stand in the database, and what became of each: read, locked, saved."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, text, update
 
 from runbooks.ids import new_id
 from runbooks.records.database import scrubber_of
@@ -23,6 +24,12 @@ MOST_CHANGES = 50
 _SILENT, _NOT_SILENT = "silenced", ("unsilenced", "woke", "reopened")
 #: What only escalation writes.
 _LADDER = frozenset({"policy", "level", "level_round", "level_at"})
+#: One statement for all that changed: written out for each, it would take longer than it does.
+_CHANGE = (
+    update(alerts)
+    .where(alerts.c.id == bindparam("which"))
+    .values({each.name: bindparam(each.name) for each in alerts.c if each.name not in {"id", *_LADDER}})
+)
 
 
 class AlertStatus(StrEnum):
@@ -188,15 +195,14 @@ def save(connection: Connection, alert: Alert, *, new: bool) -> None:
 
 def save_all(connection: Connection, them: Sequence[tuple[Alert, bool]]) -> None:
     """Writes alerts as they are now, each with whether it is new."""
-    scrub = scrubber_of(connection)
+    scrub = _once_each(connection)
     rows = [(scrubbed(_row(alert), scrub), new) for alert, new in them]
     added = [row for row, new in rows if new]
     if added:
         connection.execute(insert(alerts), added)
-    for row, new in rows:
-        if not new:
-            kept = {name: value for name, value in row.items() if name not in _LADDER | {"id"}}
-            connection.execute(update(alerts).where(alerts.c.id == row["id"]).values(kept))
+    changed = [row | {"which": row["id"]} for row, new in rows if not new]
+    if changed:
+        connection.execute(_CHANGE, changed)
 
 
 def forget(connection: Connection, ids: Sequence[str]) -> None:
@@ -208,8 +214,8 @@ def forget(connection: Connection, ids: Sequence[str]) -> None:
 def add_changes(connection: Connection, changes: Sequence[Change]) -> None:
     """Adds to what became of alerts."""
     if changes:
-        scrub = scrubber_of(connection)
-        connection.execute(insert(alert_changes), [scrubbed(asdict(change), scrub) for change in changes])
+        scrub = _once_each(connection)
+        connection.execute(insert(alert_changes), [scrubbed(vars(change), scrub) for change in changes])
 
 
 def view(connection: Connection, id_: str) -> AlertView | None:
@@ -305,6 +311,11 @@ def due(connection: Connection, now: datetime) -> tuple[str, ...]:
     """The alerts whose own moment has come."""
     query = select(alerts.c.id).where(alerts.c.wake_at.is_not(None), alerts.c.wake_at <= now)
     return tuple(connection.scalars(query.order_by(alerts.c.wake_at).limit(_AT_ONCE)))
+
+
+def _once_each(connection: Connection) -> Callable[[str], str]:
+    """Removes secrets from texts; of a storm's many alerts most say the same."""
+    return cache(scrubber_of(connection))
 
 
 def _told() -> Any:

@@ -132,6 +132,14 @@ def _is_late(alert: Alert, signal: Signal) -> bool:
     return signal.at <= seen_at
 
 
+def _says_nothing_new(alert: Alert, signal: Signal) -> bool:
+    """Whether another system tells again what it told before: it does so whenever one of a group changes."""
+    told = (alert.title, alert.summary, alert.value, alert.severity, alert.annotations, alert.links)
+    tells = (signal.title, signal.summary, signal.value, signal.severity, signal.annotations, signal.links)
+    same = bool(signal.key) and signal.key == alert.external_key and told == tells
+    return same and not alert.flapping and alert.clear_since is None
+
+
 def _began(alert: Alert) -> datetime:
     """When the firing began that is under way, as its sender says."""
     try:
@@ -217,6 +225,8 @@ def _again(alert: Alert, signal: Signal) -> Step:
 
 
 def _still_bad(alert: Alert, signal: Signal) -> Step:
+    if _says_nothing_new(alert, signal):
+        return Step(alert)
     turned = alert.clear_since is not None
     seen = replace(_noted(alert, signal), clear_since=None, external_key=signal.key or alert.external_key)
     changes: tuple[Change, ...] = ()
