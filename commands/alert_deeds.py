@@ -124,7 +124,7 @@ async def snooze(request: Request, services: Services, alert: Alert, length: str
 async def silence(request: Request, services: Services, alert: Alert, length: str, reason: str) -> Reply:
     """Tells whoever sends it to keep it back."""
     if alert.source not in services.silencer.sources:
-        raise UsageError(
+        return _not_silenced(
             f"{quoted(alert.source)} cannot be told to be silent: that needs an Alertmanager with its `api:` "
             f"under `hooks:` in maint.yaml. {request.program} alerts snooze {short_id(alert.id)} {length} "
             "puts the alert off here."
@@ -153,7 +153,7 @@ async def expire(request: Request, services: Services, alert: Alert) -> Reply:
     """Ends its silence."""
     view = await services.alerts.view(alert.id)
     if view is None or view.silence is None:
-        raise UsageError(f"Nothing keeps {alert.title} ({short_id(alert.id)}) back.")
+        return _not_silenced(f"Nothing keeps {alert.title} ({short_id(alert.id)}) back.")
     await services.silencer.expire(alert, view.silence.before)
     answer = await services.alerts.unsilence(alert.id, request.by)
     return _said(answer, f"{alert.source} tells it again.")
@@ -191,6 +191,16 @@ async def _help(
         raise UsageError(f"The runbook {alert.runbook} does not name {quoted(runbook)} as a remedy any more.")
     words = (help_.runbook, *(f"{name}={value}" for name, value in help_.params.items()))
     return await Run().answer(request, words, services, progress)
+
+
+def _not_silenced(text: str) -> Reply:
+    return Reply(
+        title="Not silenced",
+        fallback=text,
+        status=Status.WARNING,
+        elements=(Paragraph(text),),
+        data={"outcome": Verdict.UNKNOWN.value, "text": text},
+    )
 
 
 def _why_needed(alert: Alert, title: str, label: str) -> Reply:

@@ -83,7 +83,7 @@ class Receiving:
                 return body
             try:
                 told = await asyncio.to_thread(self._read, name, hook, body)
-                await self._keep(name, told)
+                await self.keep(name, told)
             except Unreadable as error:
                 log.warning("hook.unreadable", hook=name, error=str(error))
                 return _answer(400, str(error))
@@ -103,7 +103,7 @@ class Receiving:
             raise Unreadable("The body is not JSON in UTF-8.") from None
         return hook.read(name, content, self._known, self._now())
 
-    async def _keep(self, name: str, told: Told) -> None:
+    async def keep(self, name: str, told: Told) -> None:
         """Writes it down, some hundred alerts in one transaction. Raises RecordsError."""
         signals = (*told.signals, self._missing(name, told))
         changed = False
