@@ -188,8 +188,9 @@ class Server:
         stack.callback(tidying.cancel)
         anchoring = asyncio.create_task(Anchoring(core.services.proof, self._now).run(), name="anchoring")
         stack.callback(anchoring.cancel)
-        silenced = asyncio.create_task(Silenced(core.silences, core.services.alerts).run(), name="silenced")
-        stack.callback(silenced.cancel)
+        if core.silences.sources:
+            looking = Silenced(core.silences, core.services.alerts).run()
+            stack.callback(asyncio.create_task(looking, name="silenced").cancel)
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
             address = settings.http_address()

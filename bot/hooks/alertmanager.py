@@ -20,7 +20,7 @@ class Alertmanager(Labelled):
     """One Alertmanager, or several that share their alerts. `api`: where silences are made, the one address
     that is ever called; what a payload says of addresses is only shown."""
 
-    type: Literal["alertmanager"]
+    type: Literal["alertmanager"] = "alertmanager"
     api: HttpUrl | None = None
     headers: Headers = Field(default_factory=dict)
 

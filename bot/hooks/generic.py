@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from bot.hooks.labels import mark, place_of
 from bot.hooks.outside import SUMMARY, address, key_of, moment, not_ahead, number, shortened, text
-from bot.hooks.told import Known, Receiver, Told, Unreadable, one_or_more
+from bot.hooks.told import ONE_OR_MORE, Known, Receiver, Told, Unreadable
 from runbooks.spec.model import Spec
 from runbooks.watch.signal import Seen, Signal
 
@@ -25,9 +25,7 @@ def _path(value: str) -> str:
 
 
 _Path = Annotated[str, AfterValidator(_path)]
-_Words = Annotated[
-    tuple[str, ...], BeforeValidator(one_or_more), Field(strict=False, min_length=1, max_length=50)
-]
+_Words = Annotated[tuple[str, ...], *ONE_OR_MORE, Field(strict=False, min_length=1, max_length=50)]
 _Field = Literal[
     "title", "summary", "severity", "target", "environment", "owner", "runbook", "value", "start", "end"
 ]
@@ -46,11 +44,9 @@ class Json(Receiver):
     makes two the same trouble. `status`: the way to the word that says whether it is wrong. `fields`: the
     ways to the rest; `constants`: what is always so, where nothing was sent."""
 
-    type: Literal["json"]
+    type: Literal["json"] = "json"
     alerts: _Path | None = None
-    id: Annotated[
-        tuple[_Path, ...], BeforeValidator(one_or_more), Field(strict=False, min_length=1, max_length=10)
-    ]
+    id: Annotated[tuple[_Path, ...], *ONE_OR_MORE, Field(strict=False, min_length=1, max_length=10)]
     status: _Path
     statuses: Statuses = Statuses()
     fields: dict[_Field, _Path] = Field(default_factory=dict)

@@ -15,7 +15,7 @@ from bot.hooks.told import Known, Told
 class Grafana(Labelled):
     """A contact point of the type webhook, with Grafana's default payload."""
 
-    type: Literal["grafana"]
+    type: Literal["grafana"] = "grafana"
 
     def read(self, name: str, body: Any, known: Known, now: datetime) -> Told:
         """What a body says. Raises Unreadable."""

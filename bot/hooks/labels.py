@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from bot.hooks.outside import SUMMARY, address, key_of, moment, not_ahead, shortened, text, texts
-from bot.hooks.told import Known, Receiver, Told, Unreadable, one_or_more
+from bot.hooks.told import ONE_OR_MORE, Known, Receiver, Told, Unreadable
 from runbooks.spec.model import Spec
 from runbooks.watch.fingerprint import fingerprint
 from runbooks.watch.signal import Seen, Signal
@@ -19,7 +19,7 @@ _STATUSES = {"firing": Seen.BAD, "resolved": Seen.WELL}
 
 _Names = Annotated[
     tuple[Annotated[str, Field(min_length=1, max_length=200)], ...],
-    BeforeValidator(one_or_more),
+    *ONE_OR_MORE,
     Field(strict=False, max_length=10),
 ]
 

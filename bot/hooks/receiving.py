@@ -29,7 +29,7 @@ from runbooks.watch.signal import Seen, Signal
 log = structlog.get_logger()
 
 PATH = "/hooks/{name}"
-#: Bytes of a body. A group of 10,000 alerts with eight labels and two annotations has 9 MB.
+#: Bytes of a body. 10,000 alerts with seven labels and an annotation have 4 MB.
 LARGEST_HOOK = 16_000_000
 #: Seconds in which a body must be here.
 LONGEST_BODY = 30.0

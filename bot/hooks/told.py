@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
 from runbooks.errors import MaintError
 from runbooks.spec.model import Name, Spec
@@ -54,9 +54,15 @@ def _token(value: SecretStr) -> SecretStr:
     return value
 
 
-def one_or_more(value: Any) -> Any:
-    """A single value where several may stand."""
+def _one_or_more(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
+
+
+#: A single text where several may stand, for who reads the file and for editors.
+ONE_OR_MORE = (
+    BeforeValidator(_one_or_more),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+)
 
 
 class Receiver(Spec):
@@ -65,7 +71,7 @@ class Receiver(Spec):
 
     token: Annotated[
         tuple[Annotated[SecretStr, AfterValidator(_token)], ...],
-        BeforeValidator(one_or_more),
+        *ONE_OR_MORE,
         Field(strict=False, min_length=1, max_length=5),
     ]
     channel: Name | None = None

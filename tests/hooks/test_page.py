@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
-from bot.settings import Loaded, load_settings
+from bot.settings import Loaded, Settings, load_settings
 from commands import COMMANDS
 from runbooks.errors import ConfigError
+from runbooks.spec.schema import settings_schema
 from tests.conftest import find_program
 from tests.hooks.sending import TOKEN, send
 from tests.scenario.floor import Floor
@@ -85,6 +87,18 @@ def test_a_fault_is_told_at_its_place(tmp_path: Path, old: str, new: str, said: 
 
     assert said in str(caught.value)
     assert re.search(r"maint\.yaml:\d+:\d+", str(caught.value))
+
+
+def test_editors_are_told_the_same() -> None:
+    """The schema of maint.yaml fits the example, and not what is at fault."""
+    schema = Draft202012Validator(settings_schema(Settings))
+    right = yaml.safe_load(blocks("maint.yaml")[0])
+    wrong = yaml.safe_load(
+        blocks("maint.yaml")[0].replace("monitor.id", "[]").replace("    api:", "    apl:")
+    )
+
+    assert [error.message for error in schema.iter_errors(right)] == []
+    assert [error.json_path for error in schema.iter_errors(wrong)] == ["$.hooks"]
 
 
 def test_a_fallback_for_a_token_is_not_a_token(tmp_path: Path) -> None:
