@@ -17,6 +17,9 @@ from bot.clock import Clock
 from bot.config_event import config_loaded, slack_connected, this_process
 from bot.core import Core, open_core
 from bot.doctor import group_findings
+from bot.hooks.receiving import Receiving
+from bot.hooks.silences import Silenced
+from bot.hooks.told import Known
 from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
 from bot.notify.opening import open_courier
@@ -185,10 +188,18 @@ class Server:
         stack.callback(tidying.cancel)
         anchoring = asyncio.create_task(Anchoring(core.services.proof, self._now).run(), name="anchoring")
         stack.callback(anchoring.cancel)
+        if core.silences.sources:
+            looking = Silenced(core.silences, core.services.alerts).run()
+            stack.callback(asyncio.create_task(looking, name="silenced").cancel)
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
             address = settings.http_address()
-            http = make_http(self._faults, [slack_route(app, secret)] if over_http else [])
+            routes = [slack_route(app, secret)] if over_http else []
+            if settings.hooks:
+                known = Known(targets=settings.targets, runbooks=self._loaded.runbooks)
+                alerts = core.services.alerts
+                routes.append(Receiving(settings.hooks, known, core.records, alerts, self._now).route())
+            http = make_http(self._faults, routes)
             server = HttpServer(http, address.host, address.port)
             stack.push_async_callback(server.stop)
             self.port = await server.start()

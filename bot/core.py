@@ -8,6 +8,7 @@ from datetime import datetime
 from bot.anchors import make_proof
 from bot.config_event import this_process
 from bot.escalation import alert_route, climbing_setup
+from bot.hooks.silences import Silences
 from bot.settings import Loaded
 from commands import COMMANDS
 from commands.command import Services
@@ -36,6 +37,7 @@ class Core:
     engine: Engine
     services: Services
     dispatcher: Dispatcher
+    silences: Silences
     duties: tuple[Duty, ...]  # what is done by itself when its time has come
 
 
@@ -72,6 +74,7 @@ async def open_core(
             now=now,
             authority=authority,
         )
+        silences = Silences(settings.hooks, now)
         services = Services(
             targets=settings.targets,
             runbooks=loaded.runbooks,
@@ -84,6 +87,7 @@ async def open_core(
             unfit=loaded.unfit,
             channels=settings.slack.channels,
             rotations=settings.rotations,
+            silencer=silences,
             now=now,
             timezone=settings.alerts.timezone,
         )
@@ -94,6 +98,7 @@ async def open_core(
             engine=engine,
             services=services,
             dispatcher=dispatcher,
+            silences=silences,
             duties=(
                 Waking(records, setting, alerts.told),
                 Climber(records, climbing_setup(settings), this_process(), alerts.told),

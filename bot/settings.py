@@ -20,6 +20,7 @@ from bot.credentials import (
     slack_secrets,
 )
 from bot.escalation_settings import EscalationSettings, escalation_faults, unknown_policies
+from bot.hook_settings import Hooks, hook_faults
 from bot.satisfiable import stuck_gates, stuck_grants
 from commands import GRANTABLE
 from runbooks.access import Grant, Role, TerminalGrant
@@ -136,6 +137,7 @@ class Settings(Spec):
     alerts: AlertSettings = AlertSettings()
     escalation: EscalationSettings = EscalationSettings()
     rotations: dict[Name, Rotation] = Field(default_factory=dict)
+    hooks: Hooks = Field(default_factory=dict)
     roles: dict[Name, Role] = Field(default_factory=dict)
     grants: tuple[Grant, ...] = Field(default=(), strict=False)
     terminal: tuple[TerminalGrant, ...] | None = Field(default=None, strict=False)
@@ -213,6 +215,8 @@ def load_settings(
     if settings is not None:
         known = (settings.rotations, settings.roles, settings.slack.channels)
         faults += escalation_faults(document, settings.escalation, *known)
+        listens = settings.http is not None or settings.slack.mode == "http"
+        faults += hook_faults(document, settings.hooks, settings.slack.channels, listens=listens)
     unfit: dict[str, str] = {}
     for runbook in (runbooks or {}).values():
         missing = [*unknown_names(document, runbook), *stuck_gates(document, runbook)]
@@ -318,6 +322,7 @@ def _absolute(url: str, path: Path) -> str:
 def _secrets(settings: Settings) -> list[str]:
     secrets = [secret for target in settings.targets.values() for secret in target.secrets()]
     secrets += settings.escalation.secrets()
+    secrets += [secret for hook in settings.hooks.values() for secret in hook.secrets()]
     if settings.database_url().startswith(_POSTGRES):
         secrets += secrets_in(settings.database)
     return secrets

@@ -6,9 +6,10 @@ at the start, what stands in Slack is held against the database, so a card that 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -59,10 +60,12 @@ class Board:
         scrub: Scrubber,
         now: Callable[[], datetime] = utc_now,
         remedies: Remedies = no_remedies,
+        silenceable: Collection[str] = (),
     ) -> None:
         """`called`: the ids that a mention of a role, a person or a usergroup calls. `channels`: maint.yaml's
-        names of channels. `remedies`: the runbooks that may help against an alert."""
-        self._remedies = remedies
+        names of channels. `remedies`: the runbooks that may help against an alert. `silenceable`: the sources
+        that can be told to keep one back."""
+        self._alert_card = partial(alert_card, remedies=remedies, silenceable=silenceable)
         self._messages = Messages(slack, channels)
         self._letters = Letters(slack, called, channels)
         self._records = records
@@ -229,7 +232,7 @@ class Board:
         """What the card should show, and of which version that is; None when it is of nothing."""
         if card.kind == ALERT:
             alert = await self._records.alert(card.correlation)
-            return (alert_card(alert, self._remedies), alert.alert.version) if alert else None
+            return (self._alert_card(alert), alert.alert.version) if alert else None
         view = await self._records.view(card.correlation)
         reply = _reply(card, view, link) if view else None
         return (reply, view.run.version) if view and reply else None

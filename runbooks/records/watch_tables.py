@@ -84,7 +84,7 @@ alerts = Table(
     metadata,
     Column("id", Words(26), primary_key=True),
     Column("fingerprint", Words(64), nullable=False),
-    Column("source", Words(20), nullable=False),  # check, alertmanager, grafana, hook, maint
+    Column("source", Words(20), nullable=False),  # check, maint, or the name of a hook
     Column("external_key", Words(500), nullable=False),  # the sender's own name of this one firing
     Column("severity", Words(20), nullable=False),  # critical, warning, info
     Column("status", Words(20), nullable=False),  # pending, firing, acknowledged, snoozed, resolved
@@ -143,7 +143,7 @@ _CLIMBS = alerts.c.level_at.is_not(None)
 Index("ix_alerts_level", alerts.c.level_at, sqlite_where=_CLIMBS, postgresql_where=_CLIMBS)
 
 #: What became of an alert, and by whom: the timeline of its card. `what`: opened, severity, flapping, calm,
-#: acknowledged, snoozed, woke, resolved, reopened, escalated.
+#: acknowledged, snoozed, silenced, unsilenced, woke, resolved, reopened, escalated.
 alert_changes = Table(
     "alert_changes",
     metadata,

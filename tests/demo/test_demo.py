@@ -1,11 +1,14 @@
 """The whole demo in this process: the real bot with the real library looks after the shop."""
 
 import asyncio
+import re
+import shlex
 import socket
 import sys
 import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from bot.demo.demo import Options, Running, running
@@ -137,3 +140,21 @@ async def test_without_a_port_a_free_one_does(monkeypatch: pytest.MonkeyPatch) -
 
         async with running(Options(), Workspace()) as up:
             assert port_of(up) != taken.getsockname()[1]
+
+
+async def test_an_alert_from_outside_is_a_card(demo: Running) -> None:
+    """What the page shows, with the address and the token that the demo names."""
+    page = Path(__file__).parents[2] / "docs" / "demo.md"
+    (command,) = re.findall(r"```sh\n(curl .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    words = shlex.split(command)
+    token = (demo.folder / "hook-token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    assert (words[1], words[3]) == ("ADDRESS", "Authorization: Bearer $(cat FOLDER/hook-token)")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(demo.hook, data=words[words.index("-d") + 1], headers=headers) as answer,
+    ):
+        assert answer.status == 200
+    await demo.sandbox.wait_for(
+        lambda: any("shop TooManyOrders" in each.shown for each in demo.sandbox.messages("alerts")), 15
+    )
