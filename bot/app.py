@@ -263,11 +263,12 @@ class Server:
         """Removes what is old, and mends cards that nobody works on any more."""
         # Nobody else works on a SQLite file; on PostgreSQL another replica may, on a young card.
         alone = self._loaded.settings.database_url().startswith("sqlite")
+        keep = self._loaded.settings.alerts.keep
         age = timedelta(0) if alone else CARD_AGE
         while True:
             try:
                 await publisher.mend(datetime.now(UTC) - age, INTERRUPTED)
-                await records.prune()
+                await records.prune(watch_days=keep / timedelta(days=1))
                 await crew.tidy()
             except MaintError as error:
                 log.warning("maint.tidy.failed", error=str(error))

@@ -20,7 +20,7 @@ from runbooks.engine.sealing import Sealer
 from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.steps.reach import utc_now
-from runbooks.watch.alerts import Alerts, Waking
+from runbooks.watch.alerts import Alerts, Missing, Waking
 from runbooks.watch.climbing import Climber
 from runbooks.watch.following import Escalating
 from runbooks.watch.from_checks import FromChecks
@@ -58,7 +58,7 @@ async def open_core(
             followers=(Escalating(),),
             most_cards=settings.alerts.storm,
         )
-        alerts = Alerts(records, FromChecks(loaded.runbooks), setting, now)
+        alerts = Alerts(records, FromChecks(loaded.runbooks, settings.alerts.stale), setting, now)
         checks = CheckRunner(settings.targets, records, loaded.scrub, limits, now=now, watch=alerts)
         engine = Engine(
             database=records,
@@ -91,6 +91,7 @@ async def open_core(
             now=now,
             timezone=settings.alerts.timezone,
         )
+        climbing = climbing_setup(settings, loaded.runbooks.values())
         dispatcher = Dispatcher(services, records, loaded.scrub)
         yield Core(
             loaded=loaded,
@@ -101,7 +102,8 @@ async def open_core(
             silences=silences,
             duties=(
                 Waking(records, setting, alerts.told),
-                Climber(records, climbing_setup(settings), this_process(), alerts.told),
+                Missing(records, setting, alerts.told),
+                Climber(records, climbing, this_process(), alerts.told),
             ),
         )
     finally:

@@ -19,7 +19,12 @@ from bot.credentials import (
     slack_credentials,
     slack_secrets,
 )
-from bot.escalation_settings import EscalationSettings, escalation_faults, unknown_policies
+from bot.escalation_settings import (
+    EscalationSettings,
+    escalation_faults,
+    unknown_callees,
+    unknown_policies,
+)
 from bot.hook_settings import Hooks, hook_faults
 from bot.satisfiable import stuck_gates, stuck_grants
 from commands import GRANTABLE
@@ -223,6 +228,7 @@ def load_settings(
         missing += unknown_remedies(runbook, runbooks or ())
         if settings is not None:
             missing += unknown_policies(settings.escalation, runbook)
+            missing += unknown_callees(settings.rotations, settings.roles, runbook)
         if not Path(runbook.path).is_relative_to(library):
             faults += missing
         elif missing:

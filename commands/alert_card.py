@@ -65,6 +65,8 @@ _MARKS = {
     "silenced": Mark.WAITING,
     "unsilenced": Mark.WARNING,
     "woke": Mark.WARNING,
+    "stale": Mark.IN_DOUBT,
+    "escalated": Mark.WARNING,
     "resolved": Mark.DONE,
 }
 
@@ -180,6 +182,7 @@ def as_data(alert: Alert) -> dict[str, object]:
         "environment": alert.environment,
         "count": alert.count,
         "flapping": alert.flapping,
+        "stale": alert.stale,
         "opened_at": alert.opened_at.isoformat(),
         "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
         "acknowledged_by": alert.acked_by_name,
@@ -196,6 +199,10 @@ def _head(view: AlertView) -> Iterator[Element]:
     flapping = flapping_words(alert)
     more = (Span("  ·  "), strong(flapping)) if flapping else ()
     yield Paragraph((*state, Span("  ·  since "), moment(alert.opened_at), *more))
+    if alert.stale:
+        yield Paragraph(
+            (strong("Nobody has looked since "), moment(alert.last_at), Span(", though it was time to."))
+        )
     if alert.resolve_reason:
         by = f" ({alert.resolved_by})" if alert.resolved_by else ""
         yield Paragraph(f"{alert.resolve_reason}{by}")
@@ -234,6 +241,11 @@ def _facts(alert: Alert) -> Iterator[Element]:
     if alert.labels and alert.source not in _OWN:
         said = "  ".join(f"{name}={value}" for name, value in alert.labels.items())
         pairs.append(("Labels", shorten(said, _LABELS)))
+    if alert.level:
+        told: tuple[Span, ...] = (Span(f"level {alert.level} of {alert.policy}"),)
+        if alert.is_open and alert.level_at is not None:
+            told += (Span(", the next one "), moment(alert.level_at))
+        pairs.append(("Told", told))
     for name, url in alert.links.items():
         pairs.append((name, (link(shorten(url, _ADDRESS), url),)))
     if pairs:
@@ -256,6 +268,9 @@ def history_line(change: Change) -> Line:
         "woke": "the snooze is over",
         "silenced": f"silenced until {change.after[:16].replace('T', ' ')} UTC",
         "unsilenced": "the silence was ended",
+        "stale": "nobody looks any more: how it is now, nobody knows",
+        "seen": "is looked at again",
+        "escalated": f"level {change.after} was told",
     }.get(change.what, change.what)
     by = f" by {change.by_name}" if change.by_name else ""
     note = f": {change.note}" if change.note else ""

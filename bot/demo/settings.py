@@ -20,6 +20,16 @@ HOOK_FILE = "hook-token"
 
 _RUNBOOKS = Path(__file__).parent / "runbooks"
 
+#: Who hears of what is critical: soon enough for who only looks.
+_POLICIES = {
+    "demo": {
+        "levels": [
+            {"who": "oncall"},
+            {"who": "devops", "after": "2m"},
+            {"who": "admin", "by": ["mention", "dm"], "after": "5m"},
+        ]
+    }
+}
 #: How the shop's traffic is moved: the placeholders are the rollout's.
 TRAFFIC = {
     "http": {
@@ -94,12 +104,16 @@ def _settings(workspace: Workspace) -> dict[str, Any]:
             "admin": {"members": [workspace.member("admin").id]},
             "sre": {"members": ["@sre"]},
             "dba": {"members": ["@dba"]},
+            "devops": {"members": ["@sre"]},
+            "engineering": {"members": [workspace.member("sre2").id]},
         },
+        "rotations": {"oncall": {"people": [workspace.member(name).id for name in ("sre1", "sre2")]}},
+        "escalation": {"policies": _POLICIES, "routes": [{"severity": "critical", "policy": "demo"}]},
     }
 
 
 def _grants(targets: dict[str, Any]) -> list[dict[str, Any]]:
-    look = {"commands": ["health", "targets"], "runbooks": ["health"]}
+    look = {"commands": ["health", "targets", "alerts", "oncall"], "runbooks": ["health"]}
     grants: list[dict[str, Any]] = [
         {"role": "admin", "commands": ["*"], "runbooks": ["*"], "channels": ["*", "direct"]},
         {"role": "sre", **look, "runbooks": ["*"], "channels": ["*", "direct"]},

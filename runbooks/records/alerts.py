@@ -57,7 +57,8 @@ RANK = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     """One row: one trouble. `flaps` are the moments at which it went from well to bad or back. `count` is how
-    often it was seen bad; of a storm, how many alerts it stands for."""
+    often it was seen bad; of a storm, how many alerts it stands for. `expected_by`: when it should have been
+    looked at again; `stale`: it was not."""
 
     id: str = field(default_factory=new_id)
     fingerprint: str
@@ -94,6 +95,8 @@ class Alert:
     clear_since: datetime | None = None
     flaps: tuple[datetime, ...] = ()
     flapping: bool = False
+    expected_by: datetime | None = None
+    stale: bool = False
     policy: str = ""
     level: int = 0
     level_round: int = 0
@@ -316,6 +319,12 @@ def due(connection: Connection, now: datetime) -> tuple[str, ...]:
 def _once_each(connection: Connection) -> Callable[[str], str]:
     """Removes secrets from texts; of a storm's many alerts most say the same."""
     return cache(scrubber_of(connection))
+
+
+def unwatched(connection: Connection, now: datetime) -> tuple[str, ...]:
+    """The alerts that nobody has looked at although it was time to."""
+    query = select(alerts.c.id).where(alerts.c.expected_by.is_not(None), alerts.c.expected_by <= now)
+    return tuple(connection.scalars(query.order_by(alerts.c.expected_by).limit(_AT_ONCE)))
 
 
 def _told() -> Any:

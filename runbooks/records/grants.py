@@ -13,8 +13,8 @@ ROLE = "maint_app"
 #: By what is granted, the tables. What adds to the log is a function: it runs as the owner of the tables.
 TABLES = {
     "SELECT": (VERSION_TABLE, "audit_events", "audit_names", "audit_targets"),
-    "SELECT, INSERT": ("audit_checkpoints", "measurements", "run_snapshots", "alert_changes"),
-    "SELECT, INSERT, DELETE": ("deliveries", "check_results"),
+    "SELECT, INSERT": ("audit_checkpoints", "measurements", "run_snapshots"),
+    "SELECT, INSERT, DELETE": ("deliveries", "check_results", "alert_changes"),
     "SELECT, INSERT, UPDATE": ("cards", "runs", "run_steps", "effects", "asks", "votes", "budgets"),
     "SELECT, INSERT, UPDATE, DELETE": (
         *("locks", "switches", "replicas", "outbox"),

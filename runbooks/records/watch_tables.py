@@ -117,6 +117,8 @@ alerts = Table(
     Column("clear_since", UtcTime),
     Column("flaps", Json, nullable=False),
     Column("flapping", Boolean, nullable=False),
+    Column("expected_by", UtcTime),  # when it should have been looked at again
+    Column("stale", Boolean, nullable=False),  # it was not
     Column("policy", Words(200), nullable=False),
     Column("level", Integer, nullable=False),
     Column("level_round", Integer, nullable=False),
@@ -139,11 +141,13 @@ _IN_STORM = alerts.c.storm != ""
 Index("ix_alerts_storm", alerts.c.storm, sqlite_where=_IN_STORM, postgresql_where=_IN_STORM)
 _WAKES = alerts.c.wake_at.is_not(None)
 Index("ix_alerts_due", alerts.c.wake_at, sqlite_where=_WAKES, postgresql_where=_WAKES)
+_EXPECTED = alerts.c.expected_by.is_not(None)
+Index("ix_alerts_expected", alerts.c.expected_by, sqlite_where=_EXPECTED, postgresql_where=_EXPECTED)
 _CLIMBS = alerts.c.level_at.is_not(None)
 Index("ix_alerts_level", alerts.c.level_at, sqlite_where=_CLIMBS, postgresql_where=_CLIMBS)
 
 #: What became of an alert, and by whom: the timeline of its card. `what`: opened, severity, flapping, calm,
-#: acknowledged, snoozed, silenced, unsilenced, woke, resolved, reopened, escalated.
+#: acknowledged, snoozed, silenced, unsilenced, woke, stale, seen, resolved, reopened, escalated.
 alert_changes = Table(
     "alert_changes",
     metadata,

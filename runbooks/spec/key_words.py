@@ -41,7 +41,7 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "timeout": "for all of it, at most 7d (kept, not acted on yet)",
         "schedule": "when it runs by itself: [schedules](schedules.md)",
         "window": "when its risky steps may begin: [schedules](schedules.md#maintenance-windows)",
-        "escalation": "who hears of trouble (kept, not acted on yet)",
+        "escalation": "who hears of alerts of its checks: [escalation](escalation.md#of-a-runbook)",
     },
     Schedule: {
         "cron": "five fields: minute, hour, day of month, month, day of week by name",
@@ -75,9 +75,11 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "until it opens again, or `cancel`, which asks whether to roll back",
     },
     Escalation: {
-        "when": "a condition on the report or on one step's output",
-        "to": "who hears of it",
-        "page": "whether they are woken up",
+        "when": "all of these: `status` (`critical`, `warning`), `step`, conditions on outputs of that step: "
+        "`{step: errors, rate_percent: {above: 5}}`",
+        "to": "who hears of it: a rotation or role of maint.yaml, a person, or a usergroup",
+        "after": "so long after it began, at most 30d",
+        "page": "whether they are woken up: every service of the types `pagerduty` and `opsgenie`",
         "note": "a sentence for them",
     },
     Param: {

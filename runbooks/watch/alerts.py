@@ -222,6 +222,34 @@ class Waking:
             self._told()
 
 
+class Missing:
+    """The sentry's duty towards alerts that nobody looks at any more: their cards say so."""
+
+    name = "unwatched"
+
+    def __init__(self, database: Database, setting: Setting, told: Callable[[], None]) -> None:
+        self._database = database
+        self._setting = setting
+        self._told = told
+
+    def due(self, connection: Any, now: datetime) -> Sequence[str]:
+        """The ids of those alerts."""
+        return rows.unwatched(connection, now)
+
+    async def attend(self, item: str, now: datetime) -> None:
+        """Says so, if still nobody has looked."""
+
+        def said(connection: Any) -> bool:
+            rows.hold(connection)
+            alert = rows.by_id(connection, item)
+            if alert is None:
+                return False
+            return settle(connection, [Move(alert, life.unwatched(alert, now))], self._setting, now)
+
+        if await self._database.write(said):
+            self._told()
+
+
 def _one_of_each(signals: Sequence[Signal]) -> tuple[list[Signal], list[Signal]]:
     """The first of each fingerprint, and the rest."""
     first: dict[str, Signal] = {}

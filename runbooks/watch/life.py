@@ -26,6 +26,8 @@ class What(StrEnum):
     SILENCED = "silenced"
     UNSILENCED = "unsilenced"
     WOKE = "woke"
+    STALE = "stale"
+    SEEN = "seen"
     RESOLVED = "resolved"
 
 
@@ -39,6 +41,13 @@ class Step:
 
 def after(alert: Alert | None, signal: Signal) -> Step:
     """What that signal makes of the open alert of its fingerprint, or else of the last one that there was."""
+    step = _after(alert, signal)
+    if alert is None or not alert.stale or step.alert is None or step.alert.stale:
+        return step
+    return Step(step.alert, (_change(step.alert, signal.at, What.SEEN), *step.changes))
+
+
+def _after(alert: Alert | None, signal: Signal) -> Step:
     if alert is not None and _is_late(alert, signal):
         return Step(alert)
     bad = signal.seen in (Seen.BAD, Seen.UNKNOWN)
@@ -102,6 +111,20 @@ def unsilenced(alert: Alert, by: Person, at: datetime) -> Step:
     return _moved(loud, at, What.UNSILENCED, alert.status, loud.status, by=by)
 
 
+def unwatched(alert: Alert, at: datetime) -> Step:
+    """Nobody has looked at it although it was time to: how it is now, nobody knows. That is told, also of one
+    that was not bad for long enough when somebody looked last: unknown is not well."""
+    if not alert.is_open or alert.expected_by is None or alert.expected_by > at:
+        return Step(alert)
+    stale = replace(alert, stale=True, expected_by=None)
+    opening: tuple[Change, ...] = ()
+    if alert.status == AlertStatus.PENDING:
+        stale = replace(stale, status=AlertStatus.FIRING, pending_since=None, flaps=(at,))
+        opening = (_opening(stale, at),)
+    step = _moved(stale, at, What.STALE, alert.status, stale.status)
+    return Step(step.alert, (*opening, *step.changes))
+
+
 def resolved(alert: Alert, by: Person | None, at: datetime, reason: str = "") -> Step:
     """It is over: because what it is about is well again, or because a person says so."""
     over = replace(
@@ -115,6 +138,8 @@ def resolved(alert: Alert, by: Person | None, at: datetime, reason: str = "") ->
         pending_since=None,
         clear_since=None,
         flapping=False,
+        expected_by=None,
+        stale=False,
     )
     return _moved(over, at, What.RESOLVED, alert.status, over.status, by=by, note=reason)
 
@@ -175,6 +200,7 @@ def _begun(signal: Signal) -> Step:
         labels=signal.labels,
         annotations=signal.annotations,
         links=signal.links,
+        expected_by=signal.expected_by,
         opened_at=signal.at,
         last_at=signal.at,
         changed_at=signal.at,
@@ -278,6 +304,8 @@ def _noted(alert: Alert, signal: Signal, *, worse: bool = False, better: bool = 
         links=signal.links or alert.links,
         count=alert.count + (signal.seen in (Seen.BAD, Seen.UNKNOWN)),
         flaps=signal.damping.recent(alert.flaps, signal.at),
+        expected_by=signal.expected_by,
+        stale=False,
         version=alert.version + 1,
     )
 

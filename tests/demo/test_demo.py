@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from bot.demo.demo import Options, Running, running
-from bot.sandbox import Workspace
+from bot.sandbox import Message, Workspace
 from runbooks.errors import MaintError, UsageError
 from tests.demo.conftest import names, newest, turn
 
@@ -158,3 +158,24 @@ async def test_an_alert_from_outside_is_a_card(demo: Running) -> None:
     await demo.sandbox.wait_for(
         lambda: any("shop TooManyOrders" in each.shown for each in demo.sandbox.messages("alerts")), 15
     )
+
+
+async def test_a_switch_makes_an_alert_that_ends_when_it_is_turned_back(demo: Running) -> None:
+    """One message in #alerts, in whose thread who is on call is called; taken on, and over."""
+
+    def shown(words: str) -> Message | None:
+        found = [each for each in demo.sandbox.messages("alerts") if not each.thread_ts]
+        return next((each for each in found if words in each.shown), None)
+
+    await turn(demo, failing_percent=50)
+    await demo.sandbox.slash("admin", "ops", "/maint health shop")
+    card = await demo.sandbox.wait_for(lambda: shown("firing"), 15)
+    await demo.sandbox.wait_for(lambda: demo.sandbox.thread(card), 15)
+    await demo.sandbox.click("sre1", card, "Acknowledge")
+    await demo.sandbox.wait_for(lambda: shown("acknowledged by"), 15)
+    await turn(demo, failing_percent=0)
+    await demo.sandbox.slash("admin", "ops", "/maint health shop")
+    over = await demo.sandbox.wait_for(lambda: shown("resolved after"), 15)
+
+    assert over.ts == card.ts
+    assert "U00000SRE" in str([reply.blocks for reply in demo.sandbox.thread(card)])

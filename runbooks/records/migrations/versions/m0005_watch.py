@@ -126,6 +126,8 @@ def upgrade() -> None:
         sa.Column("clear_since", _TIME),
         sa.Column("flaps", sa.Text, nullable=False),
         sa.Column("flapping", sa.Boolean, nullable=False),
+        sa.Column("expected_by", _TIME),
+        sa.Column("stale", sa.Boolean, nullable=False),
         sa.Column("policy", sa.Text, nullable=False),
         sa.Column("level", sa.Integer, nullable=False),
         sa.Column("level_round", sa.Integer, nullable=False),
@@ -141,6 +143,13 @@ def upgrade() -> None:
         ["wake_at"],
         sqlite_where=sa.text("wake_at IS NOT NULL"),
         postgresql_where=sa.text("wake_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_alerts_expected",
+        "alerts",
+        ["expected_by"],
+        sqlite_where=sa.text("expected_by IS NOT NULL"),
+        postgresql_where=sa.text("expected_by IS NOT NULL"),
     )
     op.create_index("ix_alerts_fingerprint", "alerts", ["fingerprint", "opened_at"])
     op.create_index(
