@@ -9,6 +9,7 @@ from bot.anchors import make_proof
 from bot.config_event import this_process
 from bot.escalation import alert_route, climbing_setup
 from bot.settings import Loaded
+from bot.trends import can_draw
 from commands import COMMANDS
 from commands.command import Services
 from commands.dispatch import Dispatcher
@@ -86,6 +87,7 @@ async def open_core(
             rotations=settings.rotations,
             now=now,
             timezone=settings.alerts.timezone,
+            charts=can_draw(),
         )
         dispatcher = Dispatcher(services, records, loaded.scrub)
         yield Core(

@@ -126,6 +126,7 @@ class Services:
     unfit: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now
     timezone: str = "UTC"  # whose morning "tomorrow" means
+    charts: bool = False  # pictures can be drawn here
 
 
 Progress = Callable[[Reply], None]

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine, text
 
 from runbooks.errors import RecordsError
-from runbooks.records import audit, cards, deliveries, measurements, pruning
+from runbooks.records import audit, cards, deliveries, measurements, pruning, reports
 from runbooks.records.audit import Event, Filter, Recorded
 from runbooks.records.cards import Card
 from runbooks.records.database import POOL_SIZE, cut_off, open_database, reading
@@ -132,16 +132,17 @@ class Records:
         self,
         *,
         deliveries_days: float = 1,
-        results_days: float = 90,
         outbox_days: float = 7,
         ticks_days: float = 90,
+        reports_days: float = 90,
     ) -> dict[str, int]:
-        """Removes what is older, batch by batch; how many rows of which table. Audit events stay."""
+        """Removes what is older, batch by batch; how many rows of which table. Audit events stay, and check
+        results are thinned, not removed: `runbooks.watch.thinning`."""
         return {
             "deliveries": await self._prune(pruning.prune_deliveries, deliveries_days),
-            "check_results": await self._prune(pruning.prune_results, results_days),
             "outbox": await self._prune(pruning.prune_outbox, outbox_days),
             "ticks": await self._prune(pruning.prune_ticks, ticks_days),
+            "reports": await self._prune(reports.prune, reports_days),
         }
 
     async def _prune(self, batch: Callable[..., int], days: float) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from runbooks.engine.authority import Everybody
 from runbooks.engine.carrier import Sender
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
@@ -104,6 +105,7 @@ async def replica_of(url: str, house: House, texts: Mapping[str, str]) -> AsyncI
             scrub=house.scrub,
             sealer=Sealer(KEY),
             now=house.clock,
+            authority=Everybody(),
         )
         engine.connect(sender)
         yield Schedules(database=records, runbooks=runbooks_of(texts, HERE), starter=engine, now=house.clock)
