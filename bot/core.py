@@ -10,6 +10,7 @@ from bot.config_event import this_process
 from bot.escalation import alert_route, climbing_setup
 from bot.hooks.silences import Silences
 from bot.settings import Loaded
+from bot.trends import can_draw
 from commands import COMMANDS
 from commands.command import Services
 from commands.dispatch import Dispatcher
@@ -90,6 +91,7 @@ async def open_core(
             silencer=silences,
             now=now,
             timezone=settings.alerts.timezone,
+            charts=can_draw(),
         )
         climbing = climbing_setup(settings, loaded.runbooks.values())
         dispatcher = Dispatcher(services, records, loaded.scrub)

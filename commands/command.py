@@ -128,6 +128,7 @@ class Services:
     silencer: Silencer = field(default_factory=NoSilences)
     now: Callable[[], datetime] = utc_now
     timezone: str = "UTC"  # whose morning "tomorrow" means
+    charts: bool = False  # pictures can be drawn here
 
 
 Progress = Callable[[Reply], None]

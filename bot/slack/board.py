@@ -1,4 +1,4 @@
-"""Keeps the cards of runs and alerts equal to the database, on every replica.
+"""Keeps the cards of runs, alerts and reports equal to the database, on every replica.
 
 One loop claims what is stale, the most urgent first, and draws it from the records as they are then: ten
 changes of a run are one drawing. What a replica could not finish another one does. From time to time, and
@@ -19,12 +19,14 @@ from bot.slack.letters import Letters, fit_together
 from bot.slack.messages import Messages
 from bot.slack.pace import UPDATES, posts, price
 from bot.slack.trouble import Gone, NoEntry, TooOften
+from bot.trends import NoCharts
 from commands.alert_card import Remedies, alert_card, no_remedies
+from commands.digest_card import report_card
 from commands.reply import Reply
 from commands.run_card import gate_card, run_card
 from runbooks.errors import MaintError, RecordsError, SlackError
 from runbooks.records.board import BoardRecords
-from runbooks.records.cards import ALERT, CLAIM, GATE, RUN, Card, Claim
+from runbooks.records.cards import ALERT, CLAIM, GATE, REPORT, RUN, Card, Claim
 from runbooks.records.outbox import Batch
 from runbooks.records.runs import RunView
 from runbooks.scrub import Scrubber, scrubbed
@@ -233,6 +235,9 @@ class Board:
         if card.kind == ALERT:
             alert = await self._records.alert(card.correlation)
             return (self._alert_card(alert), alert.alert.version) if alert else None
+        if card.kind == REPORT:
+            report = await self._records.report(card.correlation)
+            return (report_card(report), report.version) if report else None
         view = await self._records.view(card.correlation)
         reply = _reply(card, view, link) if view else None
         return (reply, view.run.version) if view and reply else None
@@ -260,6 +265,9 @@ class Board:
         except Gone:
             # The card was deleted under its thread: both come back.
             await self._quietly(self._lost_thread(batch))
+        except NoCharts as error:
+            log.warning("board.letters.no_charts", letters=ids, error=str(error))
+            await self._quietly(self._records.letters_sent(batch.letters, "", self._now()))
         except NoEntry as error:
             log.warning("board.letters.no_entry", channel=batch.channel, letters=ids, error=str(error))
             await self._quietly(self._records.letters_sent(batch.letters, "", self._now()))
