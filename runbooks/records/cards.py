@@ -252,6 +252,12 @@ def standing(connection: Connection) -> tuple[Card, ...]:
     return tuple(map(_card, connection.execute(query)))
 
 
+def by_id(connection: Connection, card_id: str) -> Card | None:
+    """That card."""
+    row = connection.execute(select(cards).where(cards.c.id == card_id)).first()
+    return _card(row) if row else None
+
+
 def of_run(connection: Connection, run: str) -> Card | None:
     """The run's own card."""
     query = select(cards).where(cards.c.correlation == run, cards.c.kind == RUN).limit(1)
