@@ -16,6 +16,7 @@ from runbooks.records.database import scrubber_of
 from runbooks.records.insert import insert_into
 from runbooks.records.run_tables import outbox
 from runbooks.records.schema import cards
+from runbooks.records.urgency import URGENT, called_in
 from runbooks.scrub import scrubbed
 
 #: Rows that are looked at to find some that may be posted together.
@@ -133,7 +134,7 @@ def _waiting(now: datetime, too_dear: set[str]) -> Any:
         select(outbox, cards.c.id.label("card_id"), cards.c.ts.label("card_ts"), place.label("place"))
         .join(cards, thread, isouter=True)
         .where(outbox.c.sent_at.is_(None), free, (outbox.c.channel != "") | cards.c.ts.is_not(None))
-        .where(place.not_in(too_dear))
+        .where(place.not_in(too_dear), (outbox.c.priority >= URGENT) | ~called_in(place, now))
         .order_by(outbox.c.priority.desc(), outbox.c.created_at, outbox.c.id)
         .limit(_LOOKED_AT)
     )
