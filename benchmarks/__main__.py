@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import acknowledge, audit, checks, runs, search, start, takeover, verify, waiting
+from benchmarks import acknowledge, audit, checks, publisher, runs, search, start, takeover, verify, waiting
 from benchmarks.figure import Figure
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "runs": runs.measure,
     "waiting": waiting.measure,
     "takeover": takeover.measure,
+    "publisher": publisher.measure,
     "search": search.measure,
     "verify": verify.measure,
 }

@@ -32,15 +32,16 @@ from runbooks.spec.runbook import Runbook
 from runbooks.status import Status
 from runbooks.steps.units import show
 from runbooks.visible import shorten
+from runbooks.watch.from_checks import CHECK
 
 ACK, SNOOZE, RESOLVE, REMEDY = "alert-ack", "alert-snooze", "alert-resolve", "alert-remedy"
-SILENCE, EXPIRE = "alert-silence", "alert-expire"
+SILENCE, EXPIRE, CHART = "alert-silence", "alert-expire", "alert-chart"
 #: For how long one can put an alert off with its menu.
 SNOOZES = (("30 minutes", "30m"), ("2 hours", "2h"), ("until tomorrow", "tomorrow"))
 #: For how long whoever sends it can be told to keep it back.
 SILENCES = (("2 hours", "2h"), ("8 hours", "8h"), ("1 day", "1d"), ("1 week", "7d"))
 #: Sources whose title and labels say all: the labels of others are shown.
-_OWN = frozenset({"check", "maint"})
+_OWN = frozenset({CHECK, "maint"})
 #: Characters that a card shows of an address and of labels.
 _ADDRESS, _LABELS = 80, 600
 #: Characters of an alert's id that people type.
@@ -119,6 +120,11 @@ def status_of(alert: Alert) -> Status:
     return Status.OK if not alert.is_open else _STATUS[Severity(alert.severity)]
 
 
+def is_charted(alert: Alert) -> bool:
+    """Whether Maint measures what the alert is about, it is a number, and a chart of it has a place."""
+    return alert.source == CHECK and alert.value is not None and bool(alert.channel) and not alert.storm
+
+
 def state_words(alert: Alert) -> str:
     """Where it stands, for a sentence."""
     if alert.resolved_at is not None:
@@ -144,8 +150,10 @@ def alert_card(
     *,
     program: str = "/maint",
     silenceable: Collection[str] = (),
+    charts: bool = False,
 ) -> Reply:
-    """The card of an alert. `silenceable`: the sources that can be told to keep an alert back."""
+    """The card of an alert. `silenceable`: the sources that can be told to keep an alert back. `charts`:
+    pictures can be drawn here."""
     alert = view.alert
     return Reply(
         title=f"{alert.title}: {alert.severity}" if alert.is_open else f"{alert.title}: resolved",
@@ -156,7 +164,7 @@ def alert_card(
             *_members(view),
             *_facts(alert),
             *_history(view.changes[-MOST_CHANGES:]),
-            *_controls(view, remedies, program, silenceable),
+            *_controls(view, remedies, program, silenceable, charts),
         ),
         private=False,
         done=not alert.is_open,
@@ -281,7 +289,7 @@ def history_line(change: Change) -> Line:
 
 
 def _controls(
-    view: AlertView, remedies: Remedies, program: str, silenceable: Collection[str]
+    view: AlertView, remedies: Remedies, program: str, silenceable: Collection[str], charts: bool
 ) -> Iterator[Element]:
     alert = view.alert
     id_ = short_id(alert.id)
@@ -318,6 +326,9 @@ def _controls(
                     command=f"{program} run {help_.runbook} {typed}".rstrip(),
                 )
             )
+        if charts and is_charted(alert):
+            chart = f"{program} alerts chart {id_}"
+            buttons.append(Button(text="Chart", action=CHART, value=alert.id, command=chart))
         buttons.append(
             Button(
                 text="Resolve",

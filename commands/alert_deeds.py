@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from commands.alert_card import (
     ACK,
+    CHART,
     EXPIRE,
     MOST_REMEDIES,
     REMEDY,
@@ -17,6 +18,7 @@ from commands.alert_card import (
     short_id,
     state_words,
 )
+from commands.alert_chart import chart
 from commands.command import Progress, Request, Services
 from commands.needs import Needs
 from commands.reply import Paragraph, Reply
@@ -41,6 +43,7 @@ ALERT_BUTTONS: Mapping[str, Needs] = {
     RESOLVE: Needs.BUSINESS,
     SILENCE: Needs.BUSINESS,
     EXPIRE: Needs.BUSINESS,
+    CHART: Needs.BUSINESS,
     **dict.fromkeys((f"{REMEDY}-{number}" for number in range(MOST_REMEDIES)), Needs.RUNBOOK),
 }
 
@@ -58,6 +61,10 @@ async def press_alert(
     alert = view.alert  # whoever presses sees its card: what they may do with it is told below
     if choice.startswith(REMEDY):
         return await _help(request, services, alert, more, progress)
+    if choice == CHART:
+        if not may_see(request, alert):
+            raise Refused(f"You may not see alerts of {alert.target} here: that needs a grant on it.")
+        return await chart(services, alert)
     check_may_change(request, alert)
     match choice:
         case "alert-ack":

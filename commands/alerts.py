@@ -14,6 +14,7 @@ from commands.alert_card import (
     state_words,
     status_of,
 )
+from commands.alert_chart import chart
 from commands.alert_deeds import (
     WORD,
     acknowledge,
@@ -39,6 +40,7 @@ from runbooks.steps.units import show
 MOST, LOOKED_THROUGH = 30, 1000
 
 _DEEDS = ("ack", "snooze", "silence", "expire", "resolve")
+_CHART = "chart"
 _STATUSES = {
     "firing": (AlertStatus.FIRING,),
     "acknowledged": (AlertStatus.ACKNOWLEDGED,),
@@ -55,14 +57,15 @@ class AlertsCommand(Command):
     summary = "What is wrong now, and who has it"
     usage = (
         "[ALERT | FILTER … | ack ALERT [note] | snooze ALERT 2h | silence ALERT 2h reason | expire ALERT | "
-        "resolve ALERT reason]"
+        "chart ALERT | resolve ALERT reason]"
     )
     about = (
         "Lists the open alerts that you may see, the worst first. Filters: firing, acknowledged, snoozed, "
         "resolved, all; critical, warning, info; the names of targets and runbooks; storm:ID. With an "
         "alert's id, or its last letters, it shows that one with all that became of it. ack takes it on, "
         "snooze puts it off (30m, 2h, 1d, tomorrow), silence has the Alertmanager that sent it keep it back, "
-        "expire ends that, resolve ends it with a reason. Seeing needs any grant "
+        "expire ends that, chart draws its last day in the thread of its message, resolve ends it with a "
+        "reason. Seeing needs any grant "
         "on the alert's target, changing one that names the word alerts."
     )
     examples = (
@@ -72,6 +75,7 @@ class AlertsCommand(Command):
         ("alerts snooze 3f9kq2ab tomorrow", "nobody is told of it until the morning"),
         ("alerts silence 3f9kq2ab 2h because the disk is being replaced", "a silence in Alertmanager"),
         ("alerts expire 3f9kq2ab", "ends the silence"),
+        ("alerts chart 3f9kq2ab", "how it went since yesterday, in the thread of its message"),
         ('alerts resolve 3f9kq2ab "disk replaced"', "ends it"),
     )
     needs = Needs.BUSINESS  # what an alert is about says whose business it is
@@ -82,6 +86,8 @@ class AlertsCommand(Command):
     ) -> Reply:
         """The list, the one, or what became of what was asked for."""
         first = words[0].casefold() if words else ""
+        if first == _CHART and len(words) == 2:
+            return await chart(services, await find_alert(request, services, words[1]))
         if first in _DEEDS:
             return await _change(request, services, first, words[1:])
         if len(words) == 1 and not _is_filter(first, services):
@@ -120,12 +126,14 @@ async def _change(request: Request, services: Services, deed: str, words: Sequen
 async def _one(request: Request, services: Services, text: str) -> Reply:
     alert = await find_alert(request, services, text)
     view = await services.alerts.view(alert.id)
-    assert view is not None  # alerts that were told are never removed
+    if view is None:
+        raise UsageError(f"There is no such alert any more. {request.program} alerts shows what there is.")
     card = alert_card(
         view,
         lambda each: remedies_of(services.runbooks, each),
         program=request.program,
         silenceable=services.silencer.sources,
+        charts=services.charts,
     )
     timeline = Lines(tuple(map(history_line, view.changes)))
     elements = [timeline if isinstance(each, Lines) else each for each in card.elements]

@@ -19,7 +19,7 @@ from bot.slack.letters import Letters, fit_together
 from bot.slack.messages import Messages
 from bot.slack.pace import UPDATES, posts, price
 from bot.slack.trouble import Gone, NoEntry, TooOften
-from bot.trends import NoCharts
+from bot.trends import NoCharts, can_draw
 from commands.alert_card import Remedies, alert_card, no_remedies
 from commands.digest_card import report_card
 from commands.reply import Reply
@@ -67,7 +67,7 @@ class Board:
         """`called`: the ids that a mention of a role, a person or a usergroup calls. `channels`: maint.yaml's
         names of channels. `remedies`: the runbooks that may help against an alert. `silenceable`: the sources
         that can be told to keep one back."""
-        self._alert_card = partial(alert_card, remedies=remedies, silenceable=silenceable)
+        self._alert_card = partial(alert_card, remedies=remedies, silenceable=silenceable, charts=can_draw())
         self._messages = Messages(slack, channels)
         self._letters = Letters(slack, called, channels)
         self._records = records
@@ -279,7 +279,7 @@ class Board:
             await self._quietly(self._records.release_letters(batch, self._later(), tried=True))
 
     async def _lost_thread(self, batch: Batch) -> None:
-        card = await self._records.card_of_run(batch.letters[0].run) if batch.thread else None
+        card = await self._records.card(batch.card) if batch.card else None
         if card is not None and card.ts == batch.thread:
             await self._records.card_lost(card, self._now())
         await self._records.release_letters(batch, self._later(), tried=False)

@@ -299,14 +299,17 @@ def open_members(connection: Connection, storm: str) -> int:
     return connection.scalar(query) or 0
 
 
-def opened_since(connection: Connection, channel: str, since: datetime) -> int:
-    """How many alerts with a card of their own began to be told in that channel since then."""
+def opened_since(connection: Connection, channel: str, since: datetime, severity: str = "") -> int:
+    """How many alerts with a card of their own, of that severity, began to be told in that channel since
+    then."""
     query = (
         select(func.count(func.distinct(alert_changes.c.alert)))
         .join(alerts, alerts.c.id == alert_changes.c.alert)
         .where(alerts.c.channel == channel, alerts.c.storm == "", alert_changes.c.at > since)
         .where(alert_changes.c.what.in_(("opened", "reopened")))
     )
+    if severity:
+        query = query.where(alerts.c.severity == severity)
     return connection.scalar(query) or 0
 
 

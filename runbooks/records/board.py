@@ -67,6 +67,10 @@ class BoardRecords:
         """The run's own card."""
         return await self._records.read(lambda connection: cards.of_run(connection, run))
 
+    async def card(self, card_id: str) -> Card | None:
+        """That card."""
+        return await self._records.read(lambda connection: cards.by_id(connection, card_id))
+
     async def view(self, run: str) -> RunView | None:
         """The run, for its card."""
         return await self._records.read(lambda connection: runs.view(connection, run))

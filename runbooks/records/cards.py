@@ -15,6 +15,7 @@ from runbooks.ids import new_id
 from runbooks.records import budgets
 from runbooks.records.budgets import Budget
 from runbooks.records.schema import cards
+from runbooks.records.urgency import URGENT, called_in, reminded_in
 
 COMMAND, RUN, GATE, ALERT, REPORT = "command", "run", "gate", "alert", "report"
 #: The kinds that are drawn from the database.
@@ -252,6 +253,12 @@ def standing(connection: Connection) -> tuple[Card, ...]:
     return tuple(map(_card, connection.execute(query)))
 
 
+def by_id(connection: Connection, card_id: str) -> Card | None:
+    """That card."""
+    row = connection.execute(select(cards).where(cards.c.id == card_id)).first()
+    return _card(row) if row else None
+
+
 def of_run(connection: Connection, run: str) -> Card | None:
     """The run's own card."""
     query = select(cards).where(cards.c.correlation == run, cards.c.kind == RUN).limit(1)
@@ -260,9 +267,13 @@ def of_run(connection: Connection, run: str) -> Card | None:
 
 
 def _stale(now: datetime, too_dear: set[str], least: int) -> Any:
-    """The stale cards, most urgent first: new ones but in those channels, others from that priority up."""
+    """The stale cards, most urgent first: new ones but in those channels, and where nobody is called first;
+    others from that priority up."""
     rested = cards.c.drawn_at.is_(None) | (cards.c.drawn_at <= now - timedelta(seconds=INTERVAL))
-    new = cards.c.ts.is_(None) & cards.c.channel.not_in(too_dear)
+    first = (cards.c.priority >= URGENT) | ~(
+        called_in(cards.c.channel, now) | reminded_in(cards.c.channel, now)
+    )
+    new = cards.c.ts.is_(None) & cards.c.channel.not_in(too_dear) & first
     payable = new | (cards.c.ts.is_not(None) & (cards.c.priority >= least))
     return (
         select(cards)

@@ -58,21 +58,29 @@ def panels(
     since: datetime,
 ) -> list[Panel]:
     """The pictures of those checks, from what was measured since then; none of what shows no trend yet."""
-    drawn: list[Panel] = []
+    drawn = []
     for results in by_step.values():
-        lines: list[Line] = [
-            {"name": result.key.target, "points": _thinned(found[result.key], since)}
-            for result in results
-            if len(found.get(result.key, ())) >= LEAST_POINTS
-        ]
-        if lines:
-            first = results[0]
-            drawn.append({"title": first.title, "unit": first.headline.unit, "lines": lines})
-    return drawn
+        first = results[0]
+        lines = {result.key.target: found.get(result.key, ()) for result in results}
+        drawn.append(panel(first.title, first.headline.unit, lines, since))
+    return [each for each in drawn if each is not None]
 
 
-def alt_text(drawn: Iterable[Panel]) -> str:
-    """What the picture shows, for those who cannot see it."""
+def panel(
+    title: str, unit: str, found: Mapping[str, Sequence[tuple[datetime, float]]], since: datetime
+) -> Panel | None:
+    """One picture, with a line for each name, from what was measured since then; None where there is no
+    trend yet."""
+    lines: list[Line] = [
+        {"name": name, "points": _thinned(points, since)}
+        for name, points in found.items()
+        if len(points) >= LEAST_POINTS
+    ]
+    return {"title": title, "unit": unit, "lines": lines} if lines else None
+
+
+def alt_text(drawn: Iterable[Panel], span: timedelta = SPAN) -> str:
+    """What the picture shows, for those who cannot see it. `span`: so far back it goes."""
     said = []
     for panel in drawn:
         unit = panel["unit"]
@@ -83,13 +91,14 @@ def alt_text(drawn: Iterable[Panel]) -> str:
             if (values := [value for _, value in line["points"]])
         ]
         said.append(f"{panel['title']}: {'; '.join(each)}")
-    text = f"Trends of {SPAN.days} days. {'. '.join(said)}."
+    length = f"{span.days} days" if span.days > 1 else f"{span // timedelta(hours=1)} hours"
+    text = f"Trends of {length}. {'. '.join(said)}."
     return text if len(text) <= ALT_LENGTH else text[: ALT_LENGTH - 1] + "…"
 
 
-def chart_letter(drawn: Sequence[Panel]) -> dict[str, Any]:
-    """The letter that brings them into the thread of a digest's card."""
-    return {"name": "trends.png", "alt": alt_text(drawn), "panels": list(drawn)}
+def chart_letter(drawn: Sequence[Panel], span: timedelta = SPAN, name: str = "trends.png") -> dict[str, Any]:
+    """The letter that brings them into the thread of a card. `name`: that of the file."""
+    return {"name": name, "alt": alt_text(drawn, span), "panels": list(drawn)}
 
 
 def _thinned(found: Sequence[tuple[datetime, float]], since: datetime) -> list[tuple[float, float]]:

@@ -253,3 +253,18 @@ async def test_two_replicas_say_it_once(database_url: str, post: Post) -> None:
     await other.records.close()
 
     assert len(await post.events("stale")) == 1
+
+
+async def test_what_is_critical_stands_out_of_a_storm(database_url: str) -> None:
+    """Some have messages of their own, and are heard of by themselves; not so many that they are a storm."""
+    post = Post(await Records.open(database_url), most_cards=6)
+    await post.take(*(signal(f"w{n}") for n in range(20)))
+    await post.take(*(signal(f"c{n}", severity=Severity.CRITICAL) for n in range(5)))
+    opened = await post.open()
+    await post.records.close()
+
+    own = [alert.title for alert in opened if not alert.storm and alert.source != "maint"]
+    assert len([title for title in own if title.startswith("w")]) == 6
+    assert len([title for title in own if title.startswith("c")]) == 2
+    (storm,) = [alert for alert in opened if alert.source == "maint"]
+    assert (storm.count, storm.severity) == (17, Severity.CRITICAL)
