@@ -35,6 +35,15 @@ async def test_health_is_fine_at_first_and_critical_when_the_shop_fails(demo: Ru
     assert "503" in card.shown
 
 
+async def test_the_digest_comes_when_it_is_asked_for(demo: Running) -> None:
+    """As everybody would have it in the morning, with what comes today."""
+    await demo.sandbox.slash("admin", "ops", "/maint digest post")
+    card = await demo.sandbox.wait_for(lambda: newest(demo, "checks ran, in"), 20)
+
+    assert "fine:" in card.shown
+    assert card.shown.count("Health check") >= 1
+
+
 async def test_a_slow_shop_is_a_warning(demo: Running) -> None:
     """Turned to slow, the shop's answers pass the library's threshold."""
     await turn(demo, slow_ms=800)

@@ -26,7 +26,7 @@ SPRING = (datetime(2027, 3, 15, tzinfo=UTC), (8, 7))
 #: Ticks with which nobody is done, and reports as they were made.
 UNDER_WAY = "SELECT count(*) FROM ticks WHERE wake_at IS NOT NULL"
 IN_ORDER = "SELECT posted_ts, source FROM reports ORDER BY started, source"
-TWICE = "{on: 'daily 18:00', timezone: Europe/Berlin, report: digest, channel: ops}"
+TUESDAYS = "{on: 'every Tuesday 18:00', timezone: Europe/Berlin, report: digest, channel: ops}"
 OFTEN = "{every: 2m, report: digest, channel: ops, missed: all, overlap: queue, grace: 5m}"
 HEALTH = """
     name: health
@@ -125,7 +125,7 @@ async def test_a_digest_says_what_is_not_fine_first_then_what_changed(floor: Flo
     """And what is beside the checks: alerts, approvals, what comes today, who is on call."""
     floor.workplace.settings["rotations"] = {"ops": {"people": ["U0000ADMIN"]}}
     floor.workplace.settings["alerts"] = {"channel": "alerts"}
-    on_schedule(floor, DIGEST, TWICE)
+    on_schedule(floor, DIGEST, TUESDAYS)
     floor.clock.turned = evening_before(datetime(2026, 11, 23, tzinfo=UTC))
     async with floor.open(), looked_into(floor) as records:
         floor.clock.turn(hours=12)
