@@ -23,7 +23,7 @@ GROUND, INK, FAINT = "#fbfbfa", "#1f2328", "#d5d8dc"
 #: Told apart by people who see colours otherwise, too (Okabe and Ito), and dark enough for the ground.
 COLOURS = ("#0072b2", "#c05000", "#00795a", "#9b4d86")
 #: Inches of one picture, and dots of an inch.
-WIDTH, HEIGHT, DOTS = 3.6, 1.7, 150
+WIDTH, HEIGHT, DOTS = 3.6, 2.0, 150
 
 
 class NoCharts(MaintError):
@@ -82,7 +82,16 @@ def _draw_one(axes: "Axes", panel: Panel) -> None:
     for name, spine in axes.spines.items():
         spine.set_visible(name in ("left", "bottom"))
         spine.set_color(FAINT)
-    axes.legend(fontsize=7, frameon=False, labelcolor=INK, loc="upper left", ncols=2)
+    # Below: within, it would lie over the lines.
+    axes.legend(
+        fontsize=7,
+        frameon=False,
+        labelcolor=INK,
+        ncols=2,
+        loc="upper left",
+        bbox_to_anchor=(0.0, -0.16),
+        borderaxespad=0.0,
+    )
 
 
 def _plain(text: str) -> str:

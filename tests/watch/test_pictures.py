@@ -43,7 +43,7 @@ def test_any_number_of_trends_is_one_picture(count: int) -> None:
     assert picture.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", picture[16:24])
     assert width == (540 if count == 1 else 1080)
-    assert height == pytest.approx(255 * -(-count // 2), abs=3)
+    assert height == pytest.approx(300 * -(-count // 2), abs=3)
     assert len(picture) < 500_000
 
 
