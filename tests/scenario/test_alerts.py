@@ -159,6 +159,25 @@ async def test_a_snooze_outlives_a_restart(watched: Floor) -> None:
     assert len(cards(watched)) == 1
 
 
+async def test_a_card_says_when_nobody_looks_any_more(watched: Floor) -> None:
+    """Its schedule is paused: three of its times pass, and it stays open, for nobody knows how it is."""
+    on_schedule = HEALTH.replace("RULES", "{}").replace("owner: oncall", "schedule: [{every: 1h}]")
+    watched.runbook("health", on_schedule)
+    async with watched.open():
+        await watched.type("admin", "schedule pause health")
+        await watched.told("admin", "health:0 is paused")
+        await health(watched, 500)
+        card = await watched.card(CARD, "alerts")
+        watched.clock.turn(hours=2)
+        await watched.lacks(card, "Nobody has looked since")
+        watched.clock.turn(hours=1, minutes=2)
+        await watched.shows(card, "firing", "Nobody has looked since", "nobody looks any more")
+        await health(watched, 500)
+        await watched.lacks(card, "Nobody has looked since")
+        await watched.shows(card, "is looked at again")
+    assert await watched.audited("alert.stale") == [("Maint", "ok")]
+
+
 async def test_who_ends_it_says_why(watched: Floor) -> None:
     """The button asks for a reason, which the card shows; still bad, it opens anew in a new message."""
     async with watched.open():
