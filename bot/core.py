@@ -8,7 +8,9 @@ from datetime import datetime
 from bot.anchors import make_proof
 from bot.config_event import this_process
 from bot.escalation import alert_route, climbing_setup
+from bot.hooks.silences import Silences
 from bot.settings import Loaded
+from bot.trends import can_draw
 from commands import COMMANDS
 from commands.command import Services
 from commands.dispatch import Dispatcher
@@ -36,6 +38,7 @@ class Core:
     engine: Engine
     services: Services
     dispatcher: Dispatcher
+    silences: Silences
     duties: tuple[Duty, ...]  # what is done by itself when its time has come
 
 
@@ -72,6 +75,7 @@ async def open_core(
             now=now,
             authority=authority,
         )
+        silences = Silences(settings.hooks, now)
         services = Services(
             targets=settings.targets,
             runbooks=loaded.runbooks,
@@ -84,8 +88,10 @@ async def open_core(
             unfit=loaded.unfit,
             channels=settings.slack.channels,
             rotations=settings.rotations,
+            silencer=silences,
             now=now,
             timezone=settings.alerts.timezone,
+            charts=can_draw(),
         )
         climbing = climbing_setup(settings, loaded.runbooks.values())
         dispatcher = Dispatcher(services, records, loaded.scrub)
@@ -95,6 +101,7 @@ async def open_core(
             engine=engine,
             services=services,
             dispatcher=dispatcher,
+            silences=silences,
             duties=(
                 Waking(records, setting, alerts.told),
                 Missing(records, setting, alerts.told),

@@ -7,6 +7,7 @@ from commands.approve import Approve
 from commands.audit import AUDIT
 from commands.cancel import Cancel
 from commands.command import Command
+from commands.digest import DigestCommand
 from commands.freeze import FreezeCommand
 from commands.health import Health
 from commands.help import Help
@@ -28,6 +29,7 @@ from runbooks.access import BREAK_GLASS
 
 _ALL: tuple[Command, ...] = (
     Health(),
+    DigestCommand(),
     AlertsCommand(),
     Targets(),
     Runbooks(),

@@ -9,6 +9,7 @@ little shop: <{shop}|its front page>.
 
 Type here:
 • `/maint health` checks everything that the shop stands on
+• `/maint digest post` puts a digest here, as one comes every morning; changes are told in #alerts
 • `/maint help` lists what there is, `/maint targets` what is looked after
 
 Then break the shop with <{shop}/switches|its switches>, and ask for `/maint health` again: \

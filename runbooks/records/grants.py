@@ -18,7 +18,8 @@ TABLES = {
     "SELECT, INSERT, UPDATE": ("cards", "runs", "run_steps", "effects", "asks", "votes", "budgets"),
     "SELECT, INSERT, UPDATE, DELETE": (
         *("locks", "switches", "replicas", "outbox"),
-        *("schedules", "ticks", "freezes", "reports", "alerts", "notices", "ladders", "rotations_overrides"),
+        *("schedules", "ticks", "freezes", "reports", "trends", "alerts", "notices", "ladders"),
+        "rotations_overrides",
     ),
 }
 FUNCTIONS = ("maint_append_event", "maint_prune_events", "maint_forget_names")

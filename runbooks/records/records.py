@@ -132,16 +132,14 @@ class Records:
         self,
         *,
         deliveries_days: float = 1,
-        results_days: float = 90,
         outbox_days: float = 7,
         ticks_days: float = 90,
         watch_days: float = 180,
     ) -> dict[str, int]:
         """Removes what is older, batch by batch; how many rows of which table. Audit events stay, and
-        whatever is not over."""
+        whatever is not over; check results are thinned, not removed: `runbooks.watch.thinning`."""
         return {
             "deliveries": await self._prune(pruning.prune_deliveries, deliveries_days),
-            "check_results": await self._prune(pruning.prune_results, results_days),
             "outbox": await self._prune(pruning.prune_outbox, outbox_days),
             "ticks": await self._prune(pruning.prune_ticks, ticks_days),
             "alerts": await self._prune(watch_pruning.prune_alerts, watch_days),

@@ -38,6 +38,7 @@ class Schedule(Spec):
     every: Annotated[Duration, at_least("1s"), up_to("366d")] | None = None
     timezone: Timezone = "UTC"
     report: Literal["none", "digest", "changes", "weekly"] = "none"
+    grace: Annotated[Duration, at_least("1m"), up_to("24h")] = parse_duration("15m")
     channel: str | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     missed: Literal["skip", "latest", "all"] = "latest"

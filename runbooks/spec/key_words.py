@@ -49,7 +49,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "every": "so often, from 1s to 366d, counted from 1970-01-01 00:00 UTC",
         "timezone": "whose clock `cron` and `on` go by: a name like Europe/Berlin",
         "report": "of checks: `digest`: everything that was looked at; `changes`: what is otherwise than "
-        "last time; `weekly`; `none`: the card of a run (kept, not acted on yet: each is a run)",
+        "last time, and a line a day; `weekly`: how the week was; `none`: the card of a run",
+        "grace": "of a digest: so much later it is late, and an alert says so; from 1m to 24h",
         "channel": "a name from maint.yaml: where the card goes, in place of the runbook's `channel`",
         "params": "what the runbook asks for, by name",
         "missed": "what is made up for after Maint was down: nothing (`skip`), the `latest` time, or `all`",

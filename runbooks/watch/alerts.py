@@ -16,7 +16,7 @@ from runbooks.watch import life
 from runbooks.watch.from_checks import CHECK, FromChecks
 from runbooks.watch.life import Step
 from runbooks.watch.settle import Move, Setting, settle
-from runbooks.watch.signal import Signal
+from runbooks.watch.signal import Seen, Signal
 
 #: Alerts that are looked through for those whose check is gone.
 _MANY = 10_000
@@ -107,6 +107,43 @@ class Alerts:
     async def snooze(self, id_: str, until: datetime, by: Person, note: str = "") -> Answer:
         """Nobody hears of it until then; of a storm, of none of its alerts."""
         return await self._decide(id_, by, lambda alert, now: life.snoozed(alert, until, by, now, note))
+
+    async def silence(self, id_: str, until: datetime, silence: str, by: Person, note: str) -> Answer:
+        """Who sends it was told to keep it back until then; `silence`: its id there."""
+        return await self._decide(
+            id_, by, lambda alert, now: life.silenced(alert, until, silence, by, now, note)
+        )
+
+    async def unsilence(self, id_: str, by: Person) -> Answer:
+        """Its sender does not keep it back any more."""
+        return await self._decide(id_, by, lambda alert, now: life.unsilenced(alert, by, now))
+
+    async def kept_back(self, sources: Sequence[str]) -> tuple[Alert, ...]:
+        """The open alerts of those sources of which nobody hears for a while."""
+        return await self._database.read(partial(rows.kept_back, sources=sources))
+
+    async def gone(self, them: Iterable[Alert]) -> None:
+        """Ends what its sender has no more, and did not say so."""
+        ended = [
+            Signal(
+                fingerprint=alert.fingerprint,
+                source=alert.source,
+                seen=Seen.WELL,
+                at=self._now(),
+                severity=alert.severity,
+                title=alert.title,
+                key=alert.external_key,
+            )
+            for alert in them
+        ]
+
+        def taken_in(connection: Any) -> bool:
+            return self.ingest(connection, ended)
+
+        if not ended:
+            return
+        if await self._database.write(taken_in):
+            self.told()
 
     async def resolve(self, id_: str, by: Person, reason: str) -> Answer:
         """Somebody says that it is over; of a storm, all of it. What is still bad opens anew."""

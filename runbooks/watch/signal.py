@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from runbooks.watch.damping import Damping
 
+#: A label that no sender has: some of the labels are missing, or are not as they were sent.
+CUT = "…"
+
 
 class Seen(StrEnum):
     """What was seen. What could not be judged, for there was nothing to judge, is no signal."""

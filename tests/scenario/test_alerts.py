@@ -192,6 +192,26 @@ async def test_who_ends_it_says_why(watched: Floor) -> None:
     assert len(cards(watched)) == 2
 
 
+async def test_a_chart_comes_into_the_thread_once(watched: Floor) -> None:
+    """On request: how it went since yesterday. Pressed twice it is one picture."""
+    async with watched.open():
+        for _ in range(4):
+            await health(watched, 500)
+        card = await watched.card(CARD, "alerts")
+        await watched.press("admin", card, "Chart")
+        picture = await watched.sandbox.wait_for(lambda: next(iter(watched.sandbox.files), None), 15)
+        await watched.press("admin", card, "Chart")
+        await watched.type("admin", f"alerts chart {(await rows(watched))[0].id}")
+        await watched.told("admin", "drawn in the thread")
+
+    (file,) = watched.sandbox.files
+    assert file is picture
+    assert "Trends of 24 hours" in file.alt_text
+    assert file.content.startswith(b"\x89PNG")
+    (reply,) = watched.sandbox.thread(card)
+    assert reply.thread_ts == card.ts
+
+
 async def test_a_remedy_runs_as_if_it_had_been_typed(watched: Floor) -> None:
     """Its button starts the runbook for the alert's target, as the person who pressed."""
     async with watched.open():
@@ -261,7 +281,8 @@ async def test_what_the_pages_say_can_be_typed(watched: Floor) -> None:
     assert isinstance(targets, dict)
     targets["db"] = targets["app"]
     async with watched.open():
-        await health(watched, 500)
+        for _ in range(3):
+            await health(watched, 500)
         (alert,) = await rows(watched)
         for line in dict.fromkeys(line.strip() for line in lines if line.startswith("alerts")):
             before = len(watched.sandbox.messages("ops", "admin"))

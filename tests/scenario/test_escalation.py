@@ -128,7 +128,7 @@ async def test_of_two_replicas_one_does_each_thing(pair: Floor, them: Receivers)
         """
         name: tidy
         title: Tidy up
-        schedule: [{on: 'daily 9:00', channel: ops}]
+        schedule: [{on: 'daily 9:00', channel: ops, overlap: queue}]
         steps:
           - id: a
             command: {target: here, run: [sh, -c, 'echo tidied >> DIR/effects'], risk: low, repeatable: true}
