@@ -65,12 +65,13 @@ def prune_overrides(connection: Connection, before: datetime) -> int:
 
 
 def prune_reports(connection: Connection, before: datetime) -> int:
-    """Removes one batch of reports that are older, but of none the newest of its kind: what comes next is
+    """Removes one batch of reports that are older, but not the newest of its schedule and kind: what comes next is
     held against it. How many there were."""
     later = reports.alias("later")
     newest = ~(
         select(later.c.id)
         .where(later.c.runbook == reports.c.runbook, later.c.kind == reports.c.kind)
+        .where(later.c.schedule == reports.c.schedule)
         .where(
             or_(
                 later.c.started > reports.c.started,

@@ -116,7 +116,13 @@ async def test_only_what_is_over_goes(kept: Records) -> None:
             connection.execute(insert(rotations_overrides).values(values))
         for kind, days in (("digest", 0), ("digest", 1), ("weekly", 0)):
             about = {"runbook": "health", "kind": kind, "status": "ok", "counts": {}, "duration_ms": 1.0}
-            place = {"posted_channel": "", "posted_ts": None, "previous": ""}
+            place: dict[str, Any] = {
+                "posted_channel": "",
+                "previous": "",
+                "source": "",
+                "schedule": "health:0",
+            }
+            place |= {"states": {}, "body": {}, "version": 1}
             values = {**about, **place, "id": new_id(), "started": OLD + timedelta(days=days)}
             connection.execute(insert(reports).values(values))
 
