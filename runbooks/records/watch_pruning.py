@@ -65,8 +65,8 @@ def prune_overrides(connection: Connection, before: datetime) -> int:
 
 
 def prune_reports(connection: Connection, before: datetime) -> int:
-    """Removes one batch of reports that are older, but not the newest of its schedule and kind: what comes next is
-    held against it. How many there were."""
+    """Removes one batch of reports that are older, but not the newest of its schedule and kind: what comes
+    next is held against it. How many there were."""
     later = reports.alias("later")
     newest = ~(
         select(later.c.id)
