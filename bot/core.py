@@ -15,6 +15,7 @@ from commands.dispatch import Dispatcher
 from runbooks.engine.authority import Authority
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
+from runbooks.engine.remembering import KeptMemory
 from runbooks.engine.sealing import Sealer
 from runbooks.records.person import Person
 from runbooks.records.records import Records
@@ -57,7 +58,15 @@ async def open_core(
             most_cards=settings.alerts.storm,
         )
         alerts = Alerts(records, FromChecks(loaded.runbooks), setting, now)
-        checks = CheckRunner(settings.targets, records, loaded.scrub, limits, now=now, watch=alerts)
+        checks = CheckRunner(
+            settings.targets,
+            records,
+            loaded.scrub,
+            limits,
+            now=now,
+            watch=alerts,
+            memory=KeptMemory(records, now),
+        )
         engine = Engine(
             database=records,
             runbooks=loaded.runbooks,

@@ -36,6 +36,7 @@ from runbooks.spec.plan import Plan, make_plan
 from runbooks.spec.runbook import Runbook
 from runbooks.spec.values import bind
 from runbooks.steps.action import Call
+from runbooks.steps.memory import Memory
 from runbooks.steps.reach import Connections
 from runbooks.steps.step import Step
 from runbooks.targets import TargetBase
@@ -65,6 +66,7 @@ class Workshop:
     authority: Authority
     now: Callable[[], datetime]
     changed: Callable[[], None]
+    memory: Memory
 
 
 class _Over(Exception):
@@ -224,6 +226,7 @@ class Advance:
                 run=self._run,
                 requester=hold.view.run.requester_name,
                 now=shop.now,
+                memory=shop.memory,
             )
 
         def plan_now() -> Plan:

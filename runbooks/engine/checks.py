@@ -16,6 +16,7 @@ from runbooks.records.measurements import Last, Series, StoredResult
 from runbooks.scrub import Scrubber
 from runbooks.spec.model import show_duration
 from runbooks.status import SEVERITY, Status, worst
+from runbooks.steps.memory import Forgetful, Memory
 from runbooks.steps.reach import Connections, Previous, Reach, utc_now
 from runbooks.steps.step import EVERY, Check, Measured, Output, Value
 from runbooks.targets import TARGET_TYPES, TargetBase
@@ -152,8 +153,10 @@ class CheckRunner:
         limits: Limits,
         now: Callable[[], datetime] = utc_now,
         watch: Watch | None = None,
+        memory: Memory | None = None,
     ) -> None:
-        """`watch`: what looks for trouble in every report."""
+        """`watch`: what looks for trouble in every report; `memory`: what the steps may remember in."""
+        self._memory = memory or Forgetful()
         self._watch = watch
         self._targets = targets
         self._history = history
@@ -189,6 +192,7 @@ class CheckRunner:
                 connections=connections,
                 now=self._now,
                 previous=Previous(last.at, last.values) if (last := previous.get(item.key)) else None,
+                memory=self._memory,
             )
             # The target's limit first: those who wait for a slow target hold no place of the others.
             async with self._per_target[item.target.name], self._total:

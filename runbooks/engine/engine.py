@@ -20,6 +20,7 @@ from runbooks.engine.gates import check_requester
 from runbooks.engine.hold import Database
 from runbooks.engine.looks import Looks
 from runbooks.engine.queue import Queue
+from runbooks.engine.remembering import KeptMemory
 from runbooks.engine.sealing import Sealer
 from runbooks.engine.snapshots import Snapshots
 from runbooks.engine.undoing import Undoing
@@ -84,6 +85,7 @@ class Engine(Looks):
         self._listeners: list[Callable[[], None]] = []
         self._under_way: dict[tuple[str, int], Advance] = {}
         self._snapshots = Snapshots(kinds)
+        self._memory = KeptMemory(database, now)
 
     def connect(self, queue: Queue) -> None:
         """Where runs are queued: a carrier, or one that only sends."""
@@ -113,6 +115,7 @@ class Engine(Looks):
             authority=self._authority,
             now=self._now,
             changed=self._changed,
+            memory=self._memory,
         )
         advance = Advance(shop, run, segment)
         # By segment too: an old one that is delivered once more must not hide the one that is at work.

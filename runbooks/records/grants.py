@@ -14,8 +14,17 @@ ROLE = "maint_app"
 TABLES = {
     "SELECT": (VERSION_TABLE, "audit_events", "audit_names", "audit_targets"),
     "SELECT, INSERT": ("audit_checkpoints", "measurements", "run_snapshots", "alert_changes"),
-    "SELECT, INSERT, DELETE": ("deliveries", "check_results"),
-    "SELECT, INSERT, UPDATE": ("cards", "runs", "run_steps", "effects", "asks", "votes", "budgets"),
+    "SELECT, INSERT, DELETE": ("deliveries", "check_results", "step_memory"),
+    "SELECT, INSERT, UPDATE": (
+        "cards",
+        "runs",
+        "run_steps",
+        "effects",
+        "asks",
+        "votes",
+        "budgets",
+        "backups",
+    ),
     "SELECT, INSERT, UPDATE, DELETE": (
         *("locks", "switches", "replicas", "outbox"),
         *("schedules", "ticks", "freezes", "reports", "alerts", "notices", "ladders", "rotations_overrides"),

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine, text
 
 from runbooks.errors import RecordsError
-from runbooks.records import audit, cards, deliveries, measurements, pruning
+from runbooks.records import audit, cards, deliveries, measurements, pruning, step_memory
 from runbooks.records.audit import Event, Filter, Recorded
 from runbooks.records.cards import Card
 from runbooks.records.database import POOL_SIZE, cut_off, open_database, reading
@@ -135,6 +135,7 @@ class Records:
         results_days: float = 90,
         outbox_days: float = 7,
         ticks_days: float = 90,
+        memory_days: float = 400,
     ) -> dict[str, int]:
         """Removes what is older, batch by batch; how many rows of which table. Audit events stay."""
         return {
@@ -142,6 +143,7 @@ class Records:
             "check_results": await self._prune(pruning.prune_results, results_days),
             "outbox": await self._prune(pruning.prune_outbox, outbox_days),
             "ticks": await self._prune(pruning.prune_ticks, ticks_days),
+            "step_memory": await self._prune(step_memory.prune, memory_days),
         }
 
     async def _prune(self, batch: Callable[..., int], days: float) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Generic
 
 from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, up_to
+from runbooks.steps.memory import Forgetful, Memory
 from runbooks.steps.reach import Connections, utc_now
 from runbooks.steps.step import Step, TargetT, Value
 from runbooks.targets import TargetBase
@@ -69,6 +70,7 @@ class Call:
     tell: Callable[[str], None] = lambda _: None
     before: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    memory: Memory = field(default_factory=Forgetful)
 
 
 class Action(Step, Generic[TargetT]):

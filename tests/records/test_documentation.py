@@ -72,6 +72,7 @@ async def test_the_documented_grants_are_enough(least: Records) -> None:
         "check_results": 1,
         "outbox": 0,
         "ticks": 0,
+        "step_memory": 0,
     }
 
 
