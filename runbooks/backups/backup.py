@@ -46,6 +46,9 @@ class Catalogue(Protocol):
     async def add(self, backup: Backup) -> None:
         """Remembers a backup that is whole in every place; one that it has already stays as it is."""
 
+    async def stored(self, id_: str, places: Sequence[Mapping[str, str]]) -> None:
+        """It is in these places now."""
+
     async def get(self, id_: str) -> Backup | None:
         """The one of that id, also one that was removed."""
 
@@ -66,6 +69,9 @@ class NoCatalogue:
     """The catalogue where there is no database: nothing was ever backed up."""
 
     async def add(self, backup: Backup) -> None:
+        """Forgets it."""
+
+    async def stored(self, id_: str, places: Sequence[Mapping[str, str]]) -> None:
         """Forgets it."""
 
     async def get(self, id_: str) -> Backup | None:  # noqa: ARG002 - as Catalogue has it

@@ -9,7 +9,7 @@ from runbooks.backups.backup import Backup
 VERSION = 1
 
 
-def write_manifest(backup: Backup, *, key_id: str, dumped_with: str) -> bytes:
+def write_manifest(backup: Backup, *, key_id: str) -> bytes:
     """The manifest of that backup. `key_id`: which key it was encrypted with, empty for none."""
     fields: dict[str, Any] = {
         "maint_backup": VERSION,
@@ -25,7 +25,6 @@ def write_manifest(backup: Backup, *, key_id: str, dumped_with: str) -> bytes:
         "encrypted": backup.encrypted,
         "key_id": key_id,
         "server_version": backup.server_version,
-        "dumped_with": dumped_with,
         "seconds": round(backup.seconds, 1),
         "run": backup.run,
         **backup.facts,

@@ -43,7 +43,9 @@ class Part:
 
     def write(self, data: bytes) -> None:
         """Adds to it."""
-        self._file.write(data)
+        view = memoryview(data)
+        while view:  # unbuffered: the system may take less than all
+            view = view[self._file.write(view) :]
 
     def sync(self) -> None:
         """Returns when all of it is on the disk."""

@@ -30,7 +30,7 @@ _SHA256 = "maint-sha256"
 
 @dataclass(frozen=True, kw_only=True)
 class S3Options:
-    """How a bucket is reached, and how objects are kept in it. Without `key_id`, keys are where boto3 looks."""
+    """How a bucket is reached, and how objects are kept in it. Without keys they are where boto3 looks."""
 
     bucket: str
     prefix: str = ""

@@ -1,6 +1,6 @@
 """The catalogue of backups that steps are handed, in the database."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -21,6 +21,10 @@ class KeptCatalogue:
     async def add(self, backup: Backup) -> None:
         """Remembers a backup; one that it has already stays as it is."""
         await self.database.write(partial(backups.add, backup=backup))
+
+    async def stored(self, id_: str, places: Sequence[Mapping[str, str]]) -> None:
+        """It is in these places now."""
+        await self.database.write(partial(backups.stored, id_=id_, places=places))
 
     async def get(self, id_: str) -> Backup | None:
         """The one of that id, also one that was removed."""

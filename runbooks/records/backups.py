@@ -1,6 +1,6 @@
 """The backups that were taken: a row each, also of those that were removed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -29,6 +29,12 @@ def present(connection: Connection, target: str | None = None) -> Sequence[Backu
     if target is not None:
         query = query.where(rows.c.target == target)
     return [_backup(row) for row in connection.execute(query.order_by(rows.c.taken_at.desc(), rows.c.id))]
+
+
+def stored(connection: Connection, id_: str, places: Sequence[Mapping[str, str]]) -> None:
+    """It is in these places now."""
+    listed = [dict(place) for place in places]
+    connection.execute(update(rows).where(rows.c.id == id_).values(places=listed))
 
 
 def proven(connection: Connection, id_: str, at: datetime) -> None:

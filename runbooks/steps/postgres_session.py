@@ -113,11 +113,11 @@ class Session:
             ) from error
         except psycopg.OperationalError as error:
             raise NoConnection(
-                f"the connection to {self._target.where()} broke: {_words(error, self._target)}"
+                f"the connection to {self._target.where()} broke: {words(error, self._target)}"
             ) from error
         except psycopg.Error as error:
             raise StepError(
-                f"{self._target.where()} refused a query: {_words(error, self._target)}"
+                f"{self._target.where()} refused a query: {words(error, self._target)}"
             ) from error
 
     async def sight(self) -> _Sight:
@@ -170,27 +170,28 @@ async def _open(target: PostgresTarget) -> AsyncIterator[Session]:
             **tls_arguments(given),
         )
     except psycopg.OperationalError as error:
-        raise _refused(error, target) from error
+        raise refused(error, target) from error
     try:
         yield Session(target, connection, (time.perf_counter() - began) * 1000)
     finally:
         await connection.close()
 
 
-def _refused(error: psycopg.OperationalError, target: PostgresTarget) -> NoConnection:
-    words = _words(error, target)
+def refused(error: psycopg.OperationalError, target: PostgresTarget) -> NoConnection:
+    """Why there is no connection, and what to do."""
+    said = words(error, target)
     for refusal in _REFUSALS:
         if re.search(refusal.pattern, str(error)):
             advice = f" ({refusal.advice})" if refusal.advice else ""
             return NoConnection(
-                f"{target.where()}: {refusal.label}: {words}{advice}",
+                f"{target.where()}: {refusal.label}: {said}{advice}",
                 no_room=refusal.no_room,
                 full=refusal.full,
             )
-    return NoConnection(f"{target.where()}: cannot connect: {words}")
+    return NoConnection(f"{target.where()}: cannot connect: {said}")
 
 
-def _words(error: psycopg.Error, target: PostgresTarget) -> str:
+def words(error: psycopg.Error, target: PostgresTarget) -> str:
     """What the server or libpq said: the first line, without where (the caller says) and severity."""
     text = str(error).partition("\n")[0]
     text = re.sub(r"^connection (failed|is bad): ", "", text)
