@@ -1,6 +1,8 @@
 """A bucket of S3 as a place for backups. Needs boto3 (the extra `s3`), which is imported when it is used."""
 
 import math
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,10 +24,35 @@ ATTEMPTS = 4
 PART, MOST_PARTS = 16 * 1024 * 1024, 9_000
 #: How many parts are under way at a time.
 AT_ONCE = 4
+#: Seconds between two looks at an upload.
+_LOOK = 0.05
 #: An upload that began longer ago is nobody's: no step takes more than a day.
 DEAD_AFTER = timedelta(hours=26)
 #: The key of an object's metadata that has the checksum of all of it.
 _SHA256 = "maint-sha256"
+
+#: By the names of errors: of boto3, and of what it stands on.
+_REASONS = {
+    (
+        "EndpointConnectionError",
+        "ConnectTimeoutError",
+        "NewConnectionError",
+        "NameResolutionError",
+        "SSLError",
+    ): "it cannot be reached: check its address, its certificate and the network",
+    (
+        "ReadTimeoutError",
+        "ConnectionClosedError",
+        "HTTPClientError",
+        "IncompleteReadError",
+        "ResponseStreamingError",
+        "ProtocolError",
+        "TransferNotDoneError",
+    ): "the connection broke, or nothing came for a minute: try again",
+    ("NoCredentialsError", "PartialCredentialsError"): (
+        "there are no credentials: give the store `access_key:` and `secret_key:`"
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,20 +90,9 @@ class S3Place:
 
     def put(self, file: Path, name: str, sha256: str, manifest: bytes, progress: Progress) -> None:
         """Uploads it in parts, each with its checksum, and asks S3 what has arrived."""
-        from boto3.s3.transfer import TransferConfig
-
         key, size = self._key(name), file.stat().st_size
-        config = TransferConfig(
-            multipart_threshold=PART,
-            multipart_chunksize=max(PART, math.ceil(size / MOST_PARTS)),
-            max_concurrency=AT_ONCE,
-        )
-        extra = {**self._kept(), "Metadata": {_SHA256: sha256}}
         with self._told(f"{self.where(name)} cannot be stored"):
-            # It ends its parts itself when it fails, or when `progress` raises.
-            self._client.upload_file(
-                str(file), self._options.bucket, key, ExtraArgs=extra, Callback=progress, Config=config
-            )
+            self._upload(file, key, {**self._kept(), "Metadata": {_SHA256: sha256}}, progress)
             self._client.put_object(
                 Bucket=self._options.bucket,
                 Key=self._key(manifest_of(name)),
@@ -85,11 +101,43 @@ class S3Place:
                 **self._kept(),
             )
             head = self._client.head_object(Bucket=self._options.bucket, Key=key)
+            if self._options.lock_days and not head.get("ObjectLockMode"):
+                self._lock(key)  # not every S3 takes it along with an upload in parts
         said = head.get("Metadata", {}).get(_SHA256)
         if head["ContentLength"] != size or said != sha256:
             raise PlaceError(
                 f"{self.where(name)} is not what was stored: {head['ContentLength']} bytes instead of {size}"
             )
+
+    def _upload(self, file: Path, key: str, extra: dict[str, Any], progress: Progress) -> None:
+        """Several parts at a time; when it fails, or `progress` raises, none of them stays."""
+        from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_transfer_manager
+
+        config = TransferConfig(
+            multipart_threshold=PART,
+            multipart_chunksize=max(PART, math.ceil(file.stat().st_size / MOST_PARTS)),
+            max_concurrency=AT_ONCE,
+        )
+        sent: deque[int] = deque()  # by several threads
+        with create_transfer_manager(self._client, config) as manager:
+            counts = [ProgressCallbackInvoker(sent.append)]
+            upload = manager.upload(str(file), self._options.bucket, key, extra, counts)
+            try:
+                while not upload.done():
+                    time.sleep(_LOOK)
+                    progress(sum(sent.popleft() for _ in range(len(sent))))
+            except BaseException:
+                upload.cancel()
+                raise
+            upload.result()
+            progress(sum(sent))
+
+    def _lock(self, key: str) -> None:
+        kept = self._kept()
+        retention = {"Mode": kept["ObjectLockMode"], "RetainUntilDate": kept["ObjectLockRetainUntilDate"]}
+        self._client.put_object_retention(
+            Bucket=self._options.bucket, Key=key, Retention=retention, ChecksumAlgorithm="SHA256"
+        )
 
     @contextmanager
     def read(self, name: str) -> Iterator[Reader]:
@@ -103,6 +151,7 @@ class S3Place:
         """Removes both objects, if the first is that file."""
         from botocore.exceptions import ClientError
 
+        self.ask()  # or a bucket that is not there would have nothing to remove
         bucket, key = self._options.bucket, self._key(name)
         with self._told(f"{self.where(name)} cannot be removed"):
             try:
@@ -202,10 +251,7 @@ class S3Place:
         except ClientError as error:
             raise PlaceError(f"{what}: S3 says {_code(error) or 'no'}{_advice(_code(error))}") from error
         except (BotoCoreError, Boto3Error, TransferNotDoneError) as error:
-            inner = error.__cause__ or error.__context__
-            code = _code(inner) if isinstance(inner, ClientError) else ""
-            said = f"S3 says {code}{_advice(code)}" if code else _words(inner or error)
-            raise PlaceError(f"{what}: {said}") from error
+            raise PlaceError(f"{what}: {_reason(error)}") from error
 
 
 class _Body:
@@ -238,12 +284,16 @@ def _advice(code: str) -> str:
     return ""
 
 
-def _words(error: BaseException) -> str:
-    match type(error).__name__:
-        case "EndpointConnectionError" | "ConnectTimeoutError" | "ConnectionError":
-            return "it cannot be reached: check its address and the network"
-        case "ReadTimeoutError" | "ConnectionClosedError" | "IncompleteReadError" | "ResponseStreamingError":
-            return "the connection broke, or nothing came for a minute"
-        case "NoCredentialsError" | "PartialCredentialsError":
-            return "there are no credentials: give the store `access_key:` and `secret_key:`"
+def _reason(error: BaseException) -> str:
+    """What is known of it, the outermost first: what boto3 says, and what that came of."""
+    from botocore.exceptions import ClientError
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ClientError):
+            return f"S3 says {_code(seen)}{_advice(_code(seen))}"
+        for names, words in _REASONS.items():
+            if type(seen).__name__ in names:
+                return words
+        seen = seen.__cause__ or seen.__context__
     return type(error).__name__
