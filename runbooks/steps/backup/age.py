@@ -23,6 +23,7 @@ class BackupAge(Check[PostgresTarget]):
 
     kind = "backup.age"
     title = "Backup"
+    needs = PostgresTarget
     outputs: ClassVar[Mapping[str, Output]] = _OUTPUTS
     headline = "age_s"
 
@@ -38,6 +39,7 @@ class BackupProven(Check[PostgresTarget]):
 
     kind = "backup.proven"
     title = "Proven backup"
+    needs = PostgresTarget
     outputs: ClassVar[Mapping[str, Output]] = _OUTPUTS
     headline = "proven_s"
 
