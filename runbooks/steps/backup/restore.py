@@ -222,7 +222,8 @@ class PostgresRestore(_OfBackup):
         await coming.sweep()
         whole = False
         try:
-            await make_database(admin, coming.name, what.backup.facts["settings"])
+            like = what.backup.facts["settings"]
+            await make_database(admin, coming.name, like, owned_alike=self.owners)
             await restore(replace(what, database=coming.name))
             if not self.tables:
                 await self._compare(what, coming.name)
