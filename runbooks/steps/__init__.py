@@ -21,7 +21,9 @@ from runbooks.steps.kubernetes_route import KubernetesRoute
 from runbooks.steps.logs import LogErrors
 from runbooks.steps.manual import Manual
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
+from runbooks.steps.postgres_maintain import PostgresAnalyze, PostgresVacuum
 from runbooks.steps.postgres_queries import PostgresLongQueries
+from runbooks.steps.postgres_reindex import PostgresReindex
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
 from runbooks.steps.rollout import Rollout
@@ -61,6 +63,9 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     KubernetesUndo,
     KubernetesCanary,
     KubernetesRoute,
+    PostgresAnalyze,
+    PostgresVacuum,
+    PostgresReindex,
 )
 
 #: What leads a run: people and time, and steps made of others. What each does is in runbooks/engine.
