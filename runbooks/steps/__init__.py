@@ -21,9 +21,13 @@ from runbooks.steps.kubernetes_route import KubernetesRoute
 from runbooks.steps.logs import LogErrors
 from runbooks.steps.manual import Manual
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
+from runbooks.steps.postgres_locks import PostgresExplainLocks
 from runbooks.steps.postgres_maintain import PostgresAnalyze, PostgresVacuum
 from runbooks.steps.postgres_queries import PostgresLongQueries
 from runbooks.steps.postgres_reindex import PostgresReindex
+from runbooks.steps.postgres_settings import PostgresSettings
+from runbooks.steps.postgres_statements import PostgresSlowQueries
+from runbooks.steps.postgres_usage import PostgresIndexUsage, PostgresTableSizes
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
 from runbooks.steps.rollout import Rollout
@@ -43,6 +47,11 @@ _CHECKS: tuple[type[Check[Any]], ...] = (
     PostgresConnect,
     PostgresConnections,
     PostgresLongQueries,
+    PostgresExplainLocks,
+    PostgresIndexUsage,
+    PostgresTableSizes,
+    PostgresSlowQueries,
+    PostgresSettings,
     RedisPing,
     RedisHitRate,
     RedisMemory,
