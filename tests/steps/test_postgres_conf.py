@@ -78,8 +78,8 @@ def test_a_value_is_the_same_in_whatever_unit(
 
 @pytest.mark.parametrize(
     ("setting", "unit", "expected"),
-    [("16384", "8kB", "128MB"), ("300", "s", "5min"), ("1000", "ms", "1s"), ("-1", "kB", "-1"), ("on", None, "on"),
-     ("3", None, "3"), ("0", "ms", "0")],
+    [("16384", "8kB", "128MB"), ("300", "s", "5min"), ("1000", "ms", "1s"), ("-1", "kB", "-1"),
+     ("on", None, "on"), ("3", None, "3"), ("0", "ms", "0")],
 )  # fmt: skip
 def test_a_setting_is_told_as_people_write_it(setting: str, unit: str | None, expected: str) -> None:
     """128MB, not 16384 of 8kB."""

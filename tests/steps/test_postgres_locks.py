@@ -29,6 +29,7 @@ async def test_who_waits_stands_below_whom_they_wait_for(shop: str) -> None:
         reader = await stack.enter_async_context(session(shop, "BEGIN", "SELECT FROM orders"))
         writer = await stack.enter_async_context(session(shop))
         last = await stack.enter_async_context(session(shop))
+        pids = [connection.info.backend_pid for connection in (reader, writer, last)]
         altering = asyncio.create_task(writer.execute("ALTER TABLE orders ADD note text"))
         await until(shop, "(SELECT count(*) = 1 FROM pg_locks WHERE NOT granted)")
         waiting = asyncio.create_task(last.execute("SELECT count(*) FROM orders"))
@@ -41,7 +42,6 @@ async def test_who_waits_stands_below_whom_they_wait_for(shop: str) -> None:
 
     assert measured.values["blocked"] == 2
     assert measured.values["blockers"] == 1
-    pids = [connection.info.backend_pid for connection in (reader, writer, last)]
     assert [line.partition(",")[0] for line in measured.details] == [
         f"pid {pids[0]}",
         f"  └ pid {pids[1]}",

@@ -1,7 +1,9 @@
 """`postgres.settings` against a real server and a file in a working copy."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from pydantic import ValidationError
@@ -9,7 +11,7 @@ from pydantic import ValidationError
 from runbooks.errors import StepError
 from runbooks.steps.postgres_settings import PostgresSettings
 from tests.steps.maintaining import execute
-from tests.steps.postgres_servers import make_login, measure
+from tests.steps.postgres_servers import make_login, measure, run_server
 
 
 def git(folder: Path, *words: str) -> None:
@@ -29,16 +31,20 @@ def conf(tmp_path: Path) -> Path:
     return file
 
 
-async def test_what_differs_from_the_file_is_told(postgres_url: str, conf: Path) -> None:
+@pytest.fixture
+def own() -> Iterator[str]:
+    """A server of its own: one on which a restart is due stays so until then."""
+    with TemporaryDirectory(prefix="pg") as folder, run_server(Path(folder)) as server:
+        yield server.url
+
+
+async def test_what_differs_from_the_file_is_told(own: str, conf: Path) -> None:
     """Beside what the server does not know, and what was changed past the file; with the commit."""
-    execute(
-        postgres_url, "ALTER SYSTEM SET maintenance_work_mem = '48MB'", "ALTER SYSTEM SET max_wal_senders = 9"
-    )
-    execute(postgres_url, "SELECT pg_reload_conf()", "SELECT pg_sleep(0.3)")
-    try:
-        measured = await measure(PostgresSettings(file=str(conf)), postgres_url)
-    finally:
-        execute(postgres_url, "ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.3)")
+    changes = ("maintenance_work_mem = '48MB'", "max_wal_senders = 9")
+    execute(own, *(f"ALTER SYSTEM SET {change}" for change in changes))
+    execute(own, "SELECT pg_reload_conf()", "SELECT pg_sleep(0.3)")
+
+    measured = await measure(PostgresSettings(file=str(conf)), own)
 
     assert measured.values["different"] == 1
     assert measured.values["unknown"] == 1
@@ -51,11 +57,16 @@ async def test_what_differs_from_the_file_is_told(postgres_url: str, conf: Path)
     assert not measured.findings
 
 
-async def test_a_file_that_was_changed_since_is_told(postgres_url: str, conf: Path) -> None:
-    """What nobody has committed, nobody has agreed to."""
+@pytest.fixture
+def changed(conf: Path) -> Path:
+    """The same file, with another value that nobody committed."""
     conf.write_text("work_mem = 5MB\n")
+    return conf
 
-    measured = await measure(PostgresSettings(file=str(conf)), postgres_url)
+
+async def test_a_file_that_was_changed_since_is_told(postgres_url: str, changed: Path) -> None:
+    """What nobody has committed, nobody has agreed to."""
+    measured = await measure(PostgresSettings(file=str(changed)), postgres_url)
 
     assert measured.values["different"] == 1
     assert "has changes that are not committed" in measured.findings[0][1]
@@ -63,9 +74,8 @@ async def test_a_file_that_was_changed_since_is_told(postgres_url: str, conf: Pa
 
 async def test_what_is_wanted_may_stand_in_the_runbook(postgres_url: str) -> None:
     """Numbers and switches as YAML has them."""
-    step = PostgresSettings.model_validate(
-        {"settings": {"work_mem": "4MB", "jit": True, "max_connections": 7}}
-    )
+    settings = {"work_mem": "4MB", "jit": True, "max_connections": 7}
+    step = PostgresSettings.model_validate({"settings": settings})
 
     measured = await measure(step, postgres_url)
 
