@@ -25,6 +25,8 @@ from runbooks.steps.postgres_locks import PostgresExplainLocks
 from runbooks.steps.postgres_maintain import PostgresAnalyze, PostgresVacuum
 from runbooks.steps.postgres_queries import PostgresLongQueries
 from runbooks.steps.postgres_reindex import PostgresReindex
+from runbooks.steps.postgres_rotate import PostgresRotatePassword
+from runbooks.steps.postgres_set import PostgresSet
 from runbooks.steps.postgres_settings import PostgresSettings
 from runbooks.steps.postgres_statements import PostgresSlowQueries
 from runbooks.steps.postgres_usage import PostgresIndexUsage, PostgresTableSizes
@@ -75,6 +77,8 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     PostgresAnalyze,
     PostgresVacuum,
     PostgresReindex,
+    PostgresSet,
+    PostgresRotatePassword,
 )
 
 #: What leads a run: people and time, and steps made of others. What each does is in runbooks/engine.

@@ -45,6 +45,7 @@ class _Refusal:
     advice: str = ""
     no_room: bool = False
     full: bool = False
+    login: bool = False
 
 
 # libpq gives no SQLSTATE for a login that failed, so its words are read, with the codes they stand for. A
@@ -59,6 +60,7 @@ _REFUSALS = (
         "|role .* does not exist",
         "login refused",
         "check user and password in the target's url, and pg_hba.conf",
+        login=True,
     ),
     _Refusal(  # 53300
         "too many clients|remaining connection slots are reserved",
@@ -75,11 +77,13 @@ _REFUSALS = (
 
 class NoConnection(StepError):
     """PostgreSQL cannot be reached or refuses the login. `no_room`: for want of a free connection, and
-    `full`: for want of one in the whole server, not only for this login or database."""
+    `full`: for want of one in the whole server, not only for this login or database. `login`: it does not
+    take that user with that password."""
 
-    def __init__(self, text: str, *, no_room: bool = False, full: bool = False) -> None:
+    def __init__(self, text: str, *, no_room: bool = False, full: bool = False, login: bool = False) -> None:
         self.no_room = no_room
         self.full = full
+        self.login = login
         super().__init__(text)
 
 
@@ -204,6 +208,7 @@ def _refused(error: psycopg.OperationalError, target: PostgresTarget) -> NoConne
                 f"{target.where()}: {refusal.label}: {said}{advice}",
                 no_room=refusal.no_room,
                 full=refusal.full,
+                login=refusal.login,
             )
     return NoConnection(f"{target.where()}: cannot connect: {said}")
 

@@ -154,6 +154,11 @@ class Work:
         """
         await self._finish(self._connection.execute(statement, values), what)
 
+    def scram(self, user: str, password: str) -> str:
+        """What the server keeps in place of that password: it never sees the password itself."""
+        made = self._connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256")
+        return made.decode()
+
     async def _finish(self, work: Awaitable[Any], what: str) -> None:
         task = asyncio.ensure_future(work)
         try:
