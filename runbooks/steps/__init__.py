@@ -32,6 +32,9 @@ from runbooks.steps.postgres_statements import PostgresSlowQueries
 from runbooks.steps.postgres_usage import PostgresIndexUsage, PostgresTableSizes
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
+from runbooks.steps.redis_config import RedisConfigDiff
+from runbooks.steps.redis_looks import RedisBigKeys, RedisSlowlog
+from runbooks.steps.redis_save import RedisBgsave
 from runbooks.steps.rollout import Rollout
 from runbooks.steps.script import Script
 from runbooks.steps.slack_message import SlackMessage
@@ -57,6 +60,9 @@ _CHECKS: tuple[type[Check[Any]], ...] = (
     RedisPing,
     RedisHitRate,
     RedisMemory,
+    RedisSlowlog,
+    RedisBigKeys,
+    RedisConfigDiff,
     LogErrors,
     PrometheusQuery,
     PrometheusAlerts,
@@ -79,6 +85,7 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     PostgresReindex,
     PostgresSet,
     PostgresRotatePassword,
+    RedisBgsave,
 )
 
 #: What leads a run: people and time, and steps made of others. What each does is in runbooks/engine.
