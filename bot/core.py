@@ -13,6 +13,7 @@ from commands import COMMANDS
 from commands.command import Services
 from commands.dispatch import Dispatcher
 from runbooks.engine.authority import Authority
+from runbooks.engine.catalogue import KeptCatalogue
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
 from runbooks.engine.remembering import KeptMemory
@@ -66,6 +67,7 @@ async def open_core(
             now=now,
             watch=alerts,
             memory=KeptMemory(records, now),
+            backups=KeptCatalogue(records, now),
         )
         engine = Engine(
             database=records,

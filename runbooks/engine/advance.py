@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from runbooks.backups.backup import Catalogue
 from runbooks.engine.at import Fenced, Stopped, Undo, Waiting
 from runbooks.engine.authority import Authority
 from runbooks.engine.brakes import Brakes
@@ -67,6 +68,7 @@ class Workshop:
     now: Callable[[], datetime]
     changed: Callable[[], None]
     memory: Memory
+    backups: Catalogue
 
 
 class _Over(Exception):
@@ -227,6 +229,7 @@ class Advance:
                 requester=hold.view.run.requester_name,
                 now=shop.now,
                 memory=shop.memory,
+                backups=shop.backups,
             )
 
         def plan_now() -> Plan:

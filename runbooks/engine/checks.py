@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from runbooks.backups.backup import Catalogue, NoCatalogue
 from runbooks.errors import RecordsError, StepError
 from runbooks.ids import new_id
 from runbooks.records.measurements import Last, Series, StoredResult
@@ -154,9 +155,11 @@ class CheckRunner:
         now: Callable[[], datetime] = utc_now,
         watch: Watch | None = None,
         memory: Memory | None = None,
+        backups: Catalogue | None = None,
     ) -> None:
         """`watch`: what looks for trouble in every report; `memory`: what the steps may remember in."""
         self._memory = memory or Forgetful()
+        self._backups = backups or NoCatalogue()
         self._watch = watch
         self._targets = targets
         self._history = history
@@ -193,6 +196,7 @@ class CheckRunner:
                 now=self._now,
                 previous=Previous(last.at, last.values) if (last := previous.get(item.key)) else None,
                 memory=self._memory,
+                backups=self._backups,
             )
             # The target's limit first: those who wait for a slow target hold no place of the others.
             async with self._per_target[item.target.name], self._total:

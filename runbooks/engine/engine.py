@@ -12,6 +12,7 @@ from runbooks.engine import emergency, freezing
 from runbooks.engine.advance import Advance, Workshop
 from runbooks.engine.authority import Authority
 from runbooks.engine.brakes import refuse_frozen
+from runbooks.engine.catalogue import KeptCatalogue
 from runbooks.engine.checks import CheckRunner
 from runbooks.engine.decided import Decided, Verdict
 from runbooks.engine.decisions import decide
@@ -86,6 +87,7 @@ class Engine(Looks):
         self._under_way: dict[tuple[str, int], Advance] = {}
         self._snapshots = Snapshots(kinds)
         self._memory = KeptMemory(database, now)
+        self._backups = KeptCatalogue(database, now)
 
     def connect(self, queue: Queue) -> None:
         """Where runs are queued: a carrier, or one that only sends."""
@@ -116,6 +118,7 @@ class Engine(Looks):
             now=self._now,
             changed=self._changed,
             memory=self._memory,
+            backups=self._backups,
         )
         advance = Advance(shop, run, segment)
         # By segment too: an old one that is delivered once more must not hide the one that is at work.

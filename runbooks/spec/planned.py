@@ -259,6 +259,9 @@ def targets_in(model: type[Step] | None, value: Any, targets: Mapping[str, Targe
             yield named
         elif named == EVERY and model is not None and issubclass(model, Check):
             yield from (name for name, target in targets.items() if isinstance(target, model.needs))
+        for other in (value.get(field) for field in getattr(model, "also_names", ())):
+            if isinstance(other, str) and other in targets:
+                yield other
         for key, inner in value.items():
             yield from targets_in(CHECKS.get(key), inner, targets)
     elif isinstance(value, list):

@@ -3,6 +3,11 @@
 from typing import Any
 
 from runbooks.steps.action import Action
+from runbooks.steps.backup.age import BackupAge, BackupProven
+from runbooks.steps.backup.pruning import BackupPreview, BackupPrune
+from runbooks.steps.backup.restore import PostgresRestore, PostgresRestorePreview
+from runbooks.steps.backup.take import PostgresBackup
+from runbooks.steps.backup.verify import PostgresVerifyBackup
 from runbooks.steps.command import Command
 from runbooks.steps.gate import Gate
 from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
@@ -66,6 +71,8 @@ _CHECKS: tuple[type[Check[Any]], ...] = (
     LogErrors,
     PrometheusQuery,
     PrometheusAlerts,
+    BackupAge,
+    BackupProven,
 )
 
 #: What changes something.
@@ -86,6 +93,12 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     PostgresSet,
     PostgresRotatePassword,
     RedisBgsave,
+    PostgresBackup,
+    PostgresVerifyBackup,
+    PostgresRestorePreview,
+    PostgresRestore,
+    BackupPreview,
+    BackupPrune,
 )
 
 #: What leads a run: people and time, and steps made of others. What each does is in runbooks/engine.

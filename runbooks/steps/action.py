@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic
 
+from runbooks.backups.backup import Catalogue, NoCatalogue
 from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, up_to
 from runbooks.steps.memory import Forgetful, Memory
@@ -71,6 +72,7 @@ class Call:
     before: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     memory: Memory = field(default_factory=Forgetful)
+    backups: Catalogue = field(default_factory=NoCatalogue)
 
 
 class Action(Step, Generic[TargetT]):

@@ -196,10 +196,11 @@ async def connect(target: PostgresTarget, options: str, **changes: str) -> Async
     try:
         return await AsyncConnection.connect(url, **arguments)
     except psycopg.OperationalError as error:
-        raise _refused(error, target) from error
+        raise refused(error, target) from error
 
 
-def _refused(error: psycopg.OperationalError, target: PostgresTarget) -> NoConnection:
+def refused(error: psycopg.OperationalError, target: PostgresTarget) -> NoConnection:
+    """Why there is no connection, and what to do."""
     said = words(error, target)
     for refusal in _REFUSALS:
         if re.search(refusal.pattern, str(error)):
