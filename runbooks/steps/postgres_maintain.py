@@ -10,7 +10,10 @@ from psycopg import sql
 from pydantic import Field, model_validator
 
 from runbooks.errors import StepError
-from runbooks.steps.action import Action, Call, Done, Failed, Risk
+from runbooks.steps.action import Action, Call, Done, Failed, Preview, Risk
+from runbooks.steps.postgres_locks import LockMode
+from runbooks.steps.postgres_radius import Portion, radius
+from runbooks.steps.postgres_session import Session, session_of
 from runbooks.steps.postgres_tables import Table, TableName, all_tables, demand_permitted, named_tables
 from runbooks.steps.postgres_work import (
     ANALYZE_PROGRESS,
@@ -24,6 +27,7 @@ from runbooks.steps.postgres_work import (
     told,
     working,
 )
+from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output, Value
 from runbooks.steps.units import show
 from runbooks.targets import PostgresTarget
@@ -74,6 +78,18 @@ class PostgresAction(Action[PostgresTarget]):
         async with working(target, seconds=self.seconds, lock_wait=self.lock_timeout) as work:
             yield work
 
+    async def chosen(
+        self,
+        reader: Work | Session,
+        target: PostgresTarget,
+        names: Sequence[str],
+        choose: Callable[[Table], bool],
+    ) -> list[Table]:
+        """The named tables, or those that it is time for. Raises StepError."""
+        if names:
+            return await named_tables(reader, target, names)
+        return [table for table in await all_tables(reader) if choose(table)]
+
     async def tables_of(
         self,
         work: Work,
@@ -82,11 +98,8 @@ class PostgresAction(Action[PostgresTarget]):
         choose: Callable[[Table], bool],
         verb: str,
     ) -> list[Table]:
-        """The named tables, or those that it is time for. Raises StepError."""
-        if names:
-            tables = await named_tables(work, target, names)
-        else:
-            tables = [table for table in await all_tables(work) if choose(table)]
+        """The named tables, or those that it is time for. Raises StepError, also when it may not."""
+        tables = await self.chosen(work, target, names, choose)
         demand_permitted(tables, await login_of(work), work.version_number, verb, target.where())
         return tables
 
@@ -169,6 +182,12 @@ class PostgresAnalyze(PostgresAction):
             "seconds": perf_counter() - began,
         }
         return Done(values=values, summary=_counted(len(tally.done), "analyzed"), output=tally.output)
+
+    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+        """What it would reach now."""
+        tables = await self.chosen(await session_of(target, reach), target, self.tables, self._is_due)
+        works = [Portion(name=table.shown, bytes=table.bytes, copy=0.0) for table in tables]
+        return await radius(target, reach, works, tables, "SHARE UPDATE EXCLUSIVE", self.took)
 
     def _is_due(self, table: Table) -> bool:
         return table.changed > self.changed_rows or (not table.analyzed and table.live > 0)
@@ -274,8 +293,30 @@ class PostgresVacuum(PostgresAction):
             warnings=tuple(self._kept_alive(tally.done, now)),
         )
 
+    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+        """What it would reach now."""
+        session = await session_of(target, reach)
+        tables = await self.chosen(session, target, self.tables, self._is_due)
+        return await radius(target, reach, self._works(tables), tables, self.lock, self.took)
+
+    @property
+    def lock(self) -> LockMode:
+        """What it holds on a table while it is at work."""
+        return "ACCESS EXCLUSIVE" if self.full else "SHARE UPDATE EXCLUSIVE"
+
+    def _works(self, tables: Sequence[Table]) -> list[Portion]:
+        # A table is copied without its dead rows, at most as it is.
+        return [
+            Portion(name=table.shown, bytes=table.bytes, copy=table.bytes if self.full else 0.0)
+            for table in tables
+        ]
+
     async def demand_room(self, target: PostgresTarget, call: Call, tables: Sequence[Table]) -> None:
         """Raises StepError when it is known that the largest copy does not fit on the disk."""
+        reach = Reach(targets=call.targets, connections=call.connections, now=call.now, memory=call.memory)
+        preview = await radius(target, reach, self._works(tables), tables, self.lock, self.took)
+        if preview.refused:
+            raise StepError(f"VACUUM FULL was not begun: {preview.refused}")
 
     def _statement(self, table: Table, version: int) -> sql.Composed:
         asked = ((sql.SQL("FULL"), self.full), (sql.SQL("ANALYZE"), self.analyze))

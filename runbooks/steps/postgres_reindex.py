@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from runbooks.errors import StepError
 from runbooks.spec.model import parse_duration
-from runbooks.steps.action import Call, Done, Doubtful, Failed, Risk
+from runbooks.steps.action import Call, Done, Doubtful, Failed, Preview, Risk
 from runbooks.steps.postgres_indexes import (
     Bloat,
     Index,
@@ -21,9 +21,13 @@ from runbooks.steps.postgres_indexes import (
     index_of,
     left_overs,
 )
+from runbooks.steps.postgres_locks import LockMode
 from runbooks.steps.postgres_maintain import PostgresAction, Tally
+from runbooks.steps.postgres_radius import Portion, radius
+from runbooks.steps.postgres_session import Session, session_of
 from runbooks.steps.postgres_tables import Table, TableName, all_tables, demand_permitted, named_tables
 from runbooks.steps.postgres_work import INDEX_PROGRESS, Gone, LockWait, Work, login_of, told, working
+from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
 from runbooks.targets import PostgresTarget
@@ -120,6 +124,18 @@ class PostgresReindex(PostgresAction):
             return where
         return f"{where} of at least {self.at_least_mib:g} MiB that is more than {self.bloated_above:g} % air"
 
+    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+        """What it would reach now."""
+        session = await session_of(target, reach)
+        indexes, tables = await self._meant(session, target)
+        due, _ = await self._due(session, [index for index in indexes if not index.left_over])
+        works = [Portion(name=index.shown, bytes=index.bytes, copy=index.bytes) for index in due]
+        affected = {index.table_oid for index in due}
+        # A blocking rebuild keeps readers of the index out too, and every query looks at all indexes.
+        mode: LockMode = "SHARE UPDATE EXCLUSIVE" if self.concurrently else "ACCESS EXCLUSIVE"
+        theirs = [table for table in tables if table.oid in affected]
+        return await radius(target, reach, works, theirs, mode, self.took)
+
     async def act(self, target: PostgresTarget, call: Call) -> Done:
         """Rebuilds them, and drops what is left of rebuilds that broke, of this one too."""
         began = perf_counter()
@@ -160,10 +176,19 @@ class PostgresReindex(PostgresAction):
         )
 
     async def _chosen(self, work: Work, target: PostgresTarget) -> list[Index]:
-        """The indexes that are meant, whatever their state. Raises StepError."""
-        tables: Sequence[Table] = await all_tables(work)
+        """The indexes that are meant, whatever their state. Raises StepError, also when it may not."""
+        indexes, tables = await self._meant(work, target)
+        affected = {index.table_oid for index in indexes}
+        theirs = [table for table in tables if table.oid in affected]
+        demand_permitted(theirs, await login_of(work), work.version_number, "reindex", target.where())
+        return indexes
+
+    async def _meant(
+        self, reader: Work | Session, target: PostgresTarget
+    ) -> tuple[list[Index], Sequence[Table]]:
+        tables: Sequence[Table] = await all_tables(reader)
         if self.index:
-            index = await index_named(work, self.index)
+            index = await index_named(reader, self.index)
             if index is None:
                 raise StepError(
                     f"{target.where()} has no index {one_line(self.index)}; "
@@ -171,20 +196,19 @@ class PostgresReindex(PostgresAction):
                 )
             indexes = [index]
         else:
-            indexes = await all_indexes(work)
+            indexes = await all_indexes(reader)
             if self.tables:
-                named = {table.oid for table in await named_tables(work, target, self.tables)}
+                named = {table.oid for table in await named_tables(reader, target, self.tables)}
                 indexes = [index for index in indexes if index.table_oid in named]
             elif self.db_schema:
                 if self.db_schema not in {table.schema for table in tables}:
                     raise StepError(f"{target.where()} has no tables in a schema {one_line(self.db_schema)}")
                 indexes = [index for index in indexes if index.schema == self.db_schema]
-        affected = {index.table_oid for index in indexes}
-        theirs = [table for table in tables if table.oid in affected]
-        demand_permitted(theirs, await login_of(work), work.version_number, "reindex", target.where())
-        return indexes
+        return indexes, tables
 
-    async def _due(self, work: Work, chosen: Sequence[Index]) -> tuple[list[Index], dict[int, Bloat]]:
+    async def _due(
+        self, work: Work | Session, chosen: Sequence[Index]
+    ) -> tuple[list[Index], dict[int, Bloat]]:
         """Those that are to be rebuilt, and the bloat of those of which it was asked."""
         if self.bloated_above is None:
             return list(chosen), {}

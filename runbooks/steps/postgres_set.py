@@ -11,12 +11,20 @@ from pydantic import Field, field_validator
 from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, show_duration, up_to
 from runbooks.status import Status
-from runbooks.steps.action import Call, Done, Doubtful, Failed, Risk
+from runbooks.steps.action import Call, Done, Doubtful, Failed, Preview, Risk
 from runbooks.steps.inline_checks import InlineCheck, NamedCheck, check_lines, demand_targets
 from runbooks.steps.judge import judge
 from runbooks.steps.postgres_conf import SECRET, same
 from runbooks.steps.postgres_maintain import PostgresAction
-from runbooks.steps.postgres_settings import SETTINGS, Setting, SettingName, SettingValue, show_value
+from runbooks.steps.postgres_session import session_of
+from runbooks.steps.postgres_settings import (
+    SETTINGS,
+    Setting,
+    SettingName,
+    SettingValue,
+    settings_of,
+    show_value,
+)
 from runbooks.steps.postgres_work import Work, login_of, working
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import EVERY, Output
@@ -123,6 +131,19 @@ class PostgresSet(PostgresAction):
         """Nothing; raises StepError when a check has nothing to look at."""
         demand_targets(self.checks, targets)
         return ()
+
+    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+        """What is in force now."""
+        found = await settings_of(await session_of(target, reach))
+        lines = []
+        for name, wanted in self.settings.items():
+            setting = found.get(name.lower())
+            if setting is None:
+                lines.append(f"{name}: unknown to the server, or not shown to the login")
+                continue
+            waits = ", waits for a restart" if setting.context == "postmaster" else ""
+            lines.append(f"{name} is {setting.shown} now, wanted {show_value(name, wanted)}{waits}")
+        return Preview(lines=tuple(lines))
 
     async def record(self, target: PostgresTarget, call: Call) -> Mapping[str, Any]:  # noqa: ARG002
         """What ALTER SYSTEM has written of these settings; None for one that it has not."""
