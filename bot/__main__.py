@@ -220,6 +220,20 @@ def audit_key(file: Path) -> None:
     click.echo(f"Maint signs with it when it finds MAINT_AUDIT_KEY_FILE={file.absolute()}")
 
 
+@main.command(name="decrypt-backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE")
+@click.argument("to", type=click.Path(path_type=Path, dir_okay=False), metavar="TO")
+def decrypt_backup(file: Path, to: Path) -> None:
+    """Decrypt a backup.
+
+    Writes FILE in clear into TO, for pg_restore. The key is in MAINT_BACKUP_KEY; neither settings nor a
+    database are needed.
+    """
+    from bot.decrypting import decrypt_backup as run
+
+    sys.exit(run(file, to, os.environ, click.echo))
+
+
 @main.command()
 @click.pass_obj
 def serve(config: Path) -> None:

@@ -16,6 +16,9 @@ _HEAD = "# Written by `maint demo`, anew at every start. Runbooks of your own go
 
 _RUNBOOKS = Path(__file__).parent / "runbooks"
 
+#: What the demo's backups are encrypted with. A real one comes from the environment.
+_KEY = "the-key-of-the-demo-which-is-no-secret"
+
 #: How the shop's traffic is moved: the placeholders are the rollout's.
 TRAFFIC = {
     "http": {
@@ -123,6 +126,14 @@ def _targets(shop: str, journal: Journal, services: Services | None) -> dict[str
             "description": "The shop's products and orders",
             "environment": "data",
             "url": services.database,
+            "bin": services.programs,
+        }
+        targets["backups"] = {
+            "type": "backups",
+            "description": "The backups of the shop, encrypted",
+            "environment": "data",
+            "folder": "backups",
+            "key": _KEY,
         }
         targets["cache"] = {
             "type": "redis",

@@ -128,8 +128,8 @@ async def test_how_old_and_how_proven(world: World) -> None:
 async def test_no_backup_and_no_proof_are_critical(world: World) -> None:
     """Unknown is not OK, and neither is nothing."""
     ((status, said),) = (await world.measure("backup.proven", "db")).findings
-    assert (status, said) == (Status.CRITICAL, "no backup of it was ever restored")
-    assert (await world.measure("backup.age", "db")).findings == ()
+    assert (status, said) == (Status.CRITICAL, "no backup of it was ever restored for a proof")
+    assert (await world.measure("backup.age", "db")).findings == ((Status.WARNING, said),)
 
     world.kept.rows.clear()
     for kind in ("backup.age", "backup.proven"):
@@ -140,6 +140,7 @@ async def test_no_backup_and_no_proof_are_critical(world: World) -> None:
 async def test_a_backup_of_the_future_is_told(world: World) -> None:
     """Somebody's clock is wrong."""
     world.ahead = NOON - DAY - world.now()
+    await world.kept.proven("b3")
     ((status, said),) = (await world.measure("backup.age", "db")).findings
 
     assert status is Status.WARNING

@@ -23,6 +23,7 @@ class BackupAge(Check[PostgresTarget]):
 
     kind = "backup.age"
     title = "Backup"
+    needs = PostgresTarget
     outputs: ClassVar[Mapping[str, Output]] = _OUTPUTS
     headline = "age_s"
 
@@ -38,6 +39,7 @@ class BackupProven(Check[PostgresTarget]):
 
     kind = "backup.proven"
     title = "Proven backup"
+    needs = PostgresTarget
     outputs: ClassVar[Mapping[str, Output]] = _OUTPUTS
     headline = "proven_s"
 
@@ -56,8 +58,9 @@ def _measured(there: Sequence[Backup], kind: str, reach: Reach, *, needs_proof: 
     proofs = [each.proven_at for each in backups if each.proven_at]
     proven = (now - max(proofs)).total_seconds() if proofs else None
     findings = []
-    if proven is None and needs_proof:
-        findings.append((Status.CRITICAL, "no backup of it was ever restored"))
+    if proven is None:
+        status = Status.CRITICAL if needs_proof else Status.WARNING
+        findings.append((status, "no backup of it was ever restored for a proof"))
     if newest.taken_at > now:
         findings.append((Status.WARNING, "its newest backup is of the future: look at the clocks"))
     last = "never restored" if proven is None else f"last proven restore: {show(proven, 's')}"
