@@ -8,6 +8,7 @@ from runbooks.steps.backup.pruning import BackupPreview, BackupPrune
 from runbooks.steps.backup.restore import PostgresRestore, PostgresRestorePreview
 from runbooks.steps.backup.take import PostgresBackup
 from runbooks.steps.backup.verify import PostgresVerifyBackup
+from runbooks.steps.baseline import BaselineCompare, BaselineSet
 from runbooks.steps.command import Command
 from runbooks.steps.gate import Gate
 from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
@@ -93,6 +94,8 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     PostgresSet,
     PostgresRotatePassword,
     RedisBgsave,
+    BaselineCompare,
+    BaselineSet,
     PostgresBackup,
     PostgresVerifyBackup,
     PostgresRestorePreview,
