@@ -36,6 +36,7 @@ from runbooks.steps.postgres_set import PostgresSet
 from runbooks.steps.postgres_settings import PostgresSettings
 from runbooks.steps.postgres_statements import PostgresSlowQueries
 from runbooks.steps.postgres_usage import PostgresIndexUsage, PostgresTableSizes
+from runbooks.steps.postgres_vitals import PostgresVitals
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
 from runbooks.steps.redis_config import RedisConfigDiff
@@ -93,6 +94,7 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     PostgresReindex,
     PostgresSet,
     PostgresRotatePassword,
+    PostgresVitals,
     RedisBgsave,
     BaselineCompare,
     BaselineSet,
