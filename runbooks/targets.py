@@ -167,6 +167,7 @@ class PostgresTarget(TargetBase):
     type: Literal["postgres"]
     url: PostgresUrl
     bin: str | None = None  # the folder with pg_dump and pg_restore of its version
+    host: str | None = None  # the host target of the machine that it runs on: for how full its disk is
 
     FILES: ClassVar[tuple[str, ...]] = ("bin",)
 

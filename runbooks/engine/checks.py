@@ -10,13 +10,13 @@ from typing import Any, Protocol
 import structlog
 
 from runbooks.backups.backup import Catalogue, NoCatalogue
-from runbooks.engine.judge import judge
 from runbooks.errors import RecordsError, StepError
 from runbooks.ids import new_id
 from runbooks.records.measurements import Last, Series, StoredResult
 from runbooks.scrub import Scrubber
 from runbooks.spec.model import show_duration
 from runbooks.status import SEVERITY, Status, worst
+from runbooks.steps.judge import judge
 from runbooks.steps.memory import Forgetful, Memory
 from runbooks.steps.reach import Connections, Previous, Reach, utc_now
 from runbooks.steps.step import EVERY, Check, Measured, Output, Value

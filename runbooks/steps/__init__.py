@@ -8,6 +8,7 @@ from runbooks.steps.backup.pruning import BackupPreview, BackupPrune
 from runbooks.steps.backup.restore import PostgresRestore, PostgresRestorePreview
 from runbooks.steps.backup.take import PostgresBackup
 from runbooks.steps.backup.verify import PostgresVerifyBackup
+from runbooks.steps.baseline import BaselineCompare, BaselineSet
 from runbooks.steps.command import Command
 from runbooks.steps.gate import Gate
 from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
@@ -26,9 +27,21 @@ from runbooks.steps.kubernetes_route import KubernetesRoute
 from runbooks.steps.logs import LogErrors
 from runbooks.steps.manual import Manual
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
+from runbooks.steps.postgres_locks import PostgresExplainLocks
+from runbooks.steps.postgres_maintain import PostgresAnalyze, PostgresVacuum
 from runbooks.steps.postgres_queries import PostgresLongQueries
+from runbooks.steps.postgres_reindex import PostgresReindex
+from runbooks.steps.postgres_rotate import PostgresRotatePassword
+from runbooks.steps.postgres_set import PostgresSet
+from runbooks.steps.postgres_settings import PostgresSettings
+from runbooks.steps.postgres_statements import PostgresSlowQueries
+from runbooks.steps.postgres_usage import PostgresIndexUsage, PostgresTableSizes
+from runbooks.steps.postgres_vitals import PostgresVitals
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
+from runbooks.steps.redis_config import RedisConfigDiff
+from runbooks.steps.redis_looks import RedisBigKeys, RedisSlowlog
+from runbooks.steps.redis_save import RedisBgsave
 from runbooks.steps.rollout import Rollout
 from runbooks.steps.script import Script
 from runbooks.steps.slack_message import SlackMessage
@@ -46,9 +59,17 @@ _CHECKS: tuple[type[Check[Any]], ...] = (
     PostgresConnect,
     PostgresConnections,
     PostgresLongQueries,
+    PostgresExplainLocks,
+    PostgresIndexUsage,
+    PostgresTableSizes,
+    PostgresSlowQueries,
+    PostgresSettings,
     RedisPing,
     RedisHitRate,
     RedisMemory,
+    RedisSlowlog,
+    RedisBigKeys,
+    RedisConfigDiff,
     LogErrors,
     PrometheusQuery,
     PrometheusAlerts,
@@ -68,6 +89,15 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     KubernetesUndo,
     KubernetesCanary,
     KubernetesRoute,
+    PostgresAnalyze,
+    PostgresVacuum,
+    PostgresReindex,
+    PostgresSet,
+    PostgresRotatePassword,
+    PostgresVitals,
+    RedisBgsave,
+    BaselineCompare,
+    BaselineSet,
     PostgresBackup,
     PostgresVerifyBackup,
     PostgresRestorePreview,

@@ -10,7 +10,7 @@ from runbooks.backups.backup import Catalogue, NoCatalogue
 from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, up_to
 from runbooks.steps.memory import Forgetful, Memory
-from runbooks.steps.reach import Connections, utc_now
+from runbooks.steps.reach import Connections, Reach, utc_now
 from runbooks.steps.step import Step, TargetT, Value
 from runbooks.targets import TargetBase
 
@@ -75,6 +75,15 @@ class Call:
     backups: Catalogue = field(default_factory=NoCatalogue)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What an action would reach if it began at this moment, as it was measured: in no digest, for it changes
+    with the minute. `refused`: why it would not begin."""
+
+    lines: tuple[str, ...] = ()
+    refused: str = ""
+
+
 class Action(Step, Generic[TargetT]):
     """A step that acts. A subclass is one step kind: its fields are the YAML keys.
 
@@ -100,6 +109,11 @@ class Action(Step, Generic[TargetT]):
         return self.safe_to_repeat
 
     @property
+    def people(self) -> int:
+        """How many must have approved, in one gate before it. A plan without that gate is refused."""
+        return 0
+
+    @property
     def seconds(self) -> float:
         """What the action gives its own calls: a little less than `timeout`, so that it is the action which
         says what did not end."""
@@ -114,6 +128,10 @@ class Action(Step, Generic[TargetT]):
     def lines(self, target: TargetT) -> tuple[str, ...]:
         """What it would do there, for a plan: touches nothing, and shows no secret."""
         raise NotImplementedError
+
+    async def preview(self, target: TargetT, reach: Reach) -> Preview | None:  # noqa: ARG002 - a hook
+        """What it would reach now; None when there is nothing to measure. It only reads. Raises StepError."""
+        return None
 
     async def record(self, target: TargetT, call: Call) -> Mapping[str, Any]:  # noqa: ARG002 - a hook
         """The state before the effect, as JSON: what `undo` puts back."""

@@ -93,6 +93,8 @@ class Check(Step, Generic[TargetT]):
 
     needs: ClassVar[type[TargetBase]]
     headline: ClassVar[str]  # the output that a row shows, and that `warning: {above: 80}` means
+    #: Whether what it lists goes into the thread when it is a step of a run.
+    lists: ClassVar[bool] = False
 
     target: str = EVERY
     timeout: Timeout = parse_duration("10s")

@@ -32,13 +32,17 @@ def test_they_load_where_there_is_no_target_at_all() -> None:
         "backup-daily",
         "backup-verify",
         "backup-weekly",
+        "database-maintenance",
         "deploy-rollout",
         "health",
         "restart-service",
         "restore-database",
         "restore-table",
         "rollback",
+        "rotate-database-password",
         "scale-service",
+        "slow-queries",
+        "unused-indexes",
     }
 
 
