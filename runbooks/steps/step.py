@@ -53,8 +53,8 @@ class Step(Spec):
     title: ClassVar[str]  # "HTTP probe", for help and rows
     #: Fields that are taken as they are written: no reference in them is ever filled in.
     literal: ClassVar[frozenset[str]] = frozenset()
-    #: Fields beside `target` that name targets.
-    also_names: ClassVar[tuple[str, ...]] = ()
+    #: Fields beside `target` that name targets, and of which type.
+    also_names: ClassVar[Mapping[str, type[TargetBase]]] = {}
     #: Of kinds that have some; a kind whose outputs the file defines has a field of that name instead.
     outputs: ClassVar[Mapping[str, Output]]
 

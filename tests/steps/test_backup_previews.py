@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from runbooks.errors import StepError, UsageError
+from runbooks.errors import ConfigError, StepError, UsageError
 from runbooks.spec.plan import make_plan
 from runbooks.spec.runbook import from_source
 from runbooks.steps import ACTIONS, KINDS
 from runbooks.steps.action import Preview
 from runbooks.steps.reach import Connections, Reach
+from runbooks.targets import BackupsTarget, PostgresTarget
 from tests.backups.making import NOON, make_backup
 from tests.steps.backup_world import World, database, fill, vault
 
@@ -107,3 +108,25 @@ def test_plans_name_the_store_and_show_no_key(world: World, tmp_path: Path) -> N
     assert str(tmp_path / "vault") in plan.targets["vault"]
     assert "checksums of orders" in " ".join(plan.steps[0].lines)
     assert "nobody-must-ever" not in str(plan.as_json())
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("store: nowhere", "there is no target `nowhere`"),
+        ("store: db", "`db` is a postgres target; postgres.backup needs a backups target"),
+        ("store: valt", "did you mean `vault`"),
+        (
+            "store: '{{ params.where }}'",
+            "`params.where` is a postgres target; postgres.backup needs a backups",
+        ),
+    ],
+)
+def test_a_store_that_is_none_is_a_fault_of_the_file(fields: str, said: str) -> None:
+    """Not one of the night in which it is needed."""
+    params = "params: {where: {type: target, of: postgres}}\n"
+    text = f"name: a\ntitle: A\n{params}steps:\n  - id: take\n    postgres.backup: {{target: db, {fields}}}\n"
+    types = {"db": PostgresTarget, "vault": BackupsTarget}
+    with pytest.raises(ConfigError) as caught:
+        from_source("a.yaml", text, KINDS, types)
+    assert said in str(caught.value)

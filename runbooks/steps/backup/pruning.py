@@ -19,7 +19,7 @@ from runbooks.steps.backup.stores import Store, store_of
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
-from runbooks.targets import BackupsTarget
+from runbooks.targets import BackupsTarget, PostgresTarget, TargetBase
 
 #: How many are shown and removed at a time; the rest another time.
 MOST = 100
@@ -57,6 +57,7 @@ class BackupPreview(Action[BackupsTarget]):
     kind: ClassVar[str] = "backup.preview"
     title: ClassVar[str] = "Backups that would go"
     needs: ClassVar[type[BackupsTarget]] = BackupsTarget
+    also_names: ClassVar[Mapping[str, type[TargetBase]]] = {"of": PostgresTarget}
     risk: ClassVar[Risk] = Risk.READ
     safe_to_repeat: ClassVar[bool] = True
     outputs: ClassVar[Mapping[str, Output]] = {
@@ -112,6 +113,7 @@ class BackupPrune(Action[BackupsTarget]):
     kind: ClassVar[str] = "backup.prune"
     title: ClassVar[str] = "Remove old backups"
     needs: ClassVar[type[BackupsTarget]] = BackupsTarget
+    also_names: ClassVar[Mapping[str, type[TargetBase]]] = {"of": PostgresTarget}
     risk: ClassVar[Risk] = Risk.MEDIUM
     safe_to_repeat: ClassVar[bool] = True
     outputs: ClassVar[Mapping[str, Output]] = {

@@ -30,7 +30,7 @@ from runbooks.steps.backup.snapshot import differences, facts_of, total_rows
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
-from runbooks.targets import PostgresTarget
+from runbooks.targets import BackupsTarget, PostgresTarget, TargetBase
 
 #: Where one logs in to make and rename databases: the one that every server has.
 MAINTENANCE = "postgres"
@@ -42,7 +42,7 @@ class _OfBackup(Action[PostgresTarget]):
     """What both have."""
 
     needs: ClassVar[type[PostgresTarget]] = PostgresTarget
-    also_names: ClassVar[tuple[str, ...]] = ("store", "of")
+    also_names: ClassVar[Mapping[str, type[TargetBase]]] = {"store": BackupsTarget, "of": PostgresTarget}
 
     target: str
     of: str | None = None

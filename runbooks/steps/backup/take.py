@@ -26,7 +26,7 @@ from runbooks.steps.backup.storing import complete, leaving, missing, store_in_a
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
-from runbooks.targets import PostgresTarget
+from runbooks.targets import BackupsTarget, PostgresTarget, TargetBase
 
 #: How many earlier backups are looked at for what is usual.
 USUAL = 10
@@ -53,7 +53,7 @@ class PostgresBackup(Action[PostgresTarget]):
     kind: ClassVar[str] = "postgres.backup"
     title: ClassVar[str] = "Backup"
     needs: ClassVar[type[PostgresTarget]] = PostgresTarget
-    also_names: ClassVar[tuple[str, ...]] = ("store",)
+    also_names: ClassVar[Mapping[str, type[TargetBase]]] = {"store": BackupsTarget}
     risk: ClassVar[Risk] = Risk.LOW
     #: What a dead process left of the first try is removed by the next.
     safe_to_repeat: ClassVar[bool] = True

@@ -19,7 +19,7 @@ from runbooks.steps.backup.server import Scratch, connect, drop_database, look_a
 from runbooks.steps.backup.snapshot import differences, facts_of, total_rows
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
-from runbooks.targets import PostgresTarget
+from runbooks.targets import BackupsTarget, PostgresTarget, TargetBase
 from runbooks.visible import one_line
 
 
@@ -29,7 +29,7 @@ class PostgresVerifyBackup(Action[PostgresTarget]):
     kind: ClassVar[str] = "postgres.verify_backup"
     title: ClassVar[str] = "Proof of a backup"
     needs: ClassVar[type[PostgresTarget]] = PostgresTarget
-    also_names: ClassVar[tuple[str, ...]] = ("store", "scratch")
+    also_names: ClassVar[Mapping[str, type[TargetBase]]] = {"store": BackupsTarget, "scratch": PostgresTarget}
     risk: ClassVar[Risk] = Risk.LOW
     safe_to_repeat: ClassVar[bool] = True
     literal: ClassVar[frozenset[str]] = frozenset({"assertions"})
