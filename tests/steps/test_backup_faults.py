@@ -265,6 +265,47 @@ async def test_a_bucket_that_is_away_keeps_the_copy_in_the_folder(
     assert len(files(tmp_path / "vault")) == 3
 
 
+async def test_a_process_that_is_killed_while_it_uploads(
+    world: World,
+    noisy_server: Any,
+    tmp_path: Path,
+    s3_options: Any,  # noqa: F811
+    s3_client: Any,  # noqa: F811
+    s3_port: int,  # noqa: F811
+) -> None:
+    """The parts that have arrived are no object; the repetition ends them, and stores all of it."""
+    with bad_line(s3_port, pause=0.05) as line:
+        both(world, tmp_path, line.port)
+        bucket = world.targets["vault"].model_dump()["s3"]  # the keys as they are read
+        bucket = {**bucket, "access_key": "id", "secret_key": "secret-of-ours"}
+        process = dying(
+            "storing it in s3",
+            noisy_server.get_uri(),
+            tmp_path / "vault",
+            kind="postgres.backup",
+            key="run1/c/act",
+            store="vault",
+            place={"s3": bucket},
+        )
+        code, said = await asyncio.to_thread(ended, process)
+    assert code == -signal.SIGKILL, said
+    objects = await asyncio.to_thread(s3_client.list_objects_v2, Bucket="shop-backups")
+    assert objects.get("KeyCount") == 0
+
+    both(world, tmp_path, s3_port)
+    done = await world.act("postgres.backup", "db", key="run1/c/act", store="vault")
+    objects = await asyncio.to_thread(s3_client.list_objects_v2, Bucket="shop-backups")
+    parts = await asyncio.to_thread(s3_client.list_multipart_uploads, Bucket="shop-backups")
+    assert [each["Key"] for each in objects["Contents"]] == [
+        str(done.values["name"]),
+        f"{done.values['name']}.json",
+    ]
+    assert parts.get("Uploads", []) == []
+    assert files(tmp_path / "vault") == sorted(
+        [*EARLIER, str(done.values["name"]), f"{done.values['name']}.json"]
+    )
+
+
 async def test_a_round_trip_through_a_bucket_alone(
     world: World,
     tmp_path: Path,
