@@ -7,7 +7,19 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import acknowledge, audit, backup, checks, runs, search, start, takeover, verify, waiting
+from benchmarks import (
+    acknowledge,
+    audit,
+    backup,
+    checks,
+    publisher,
+    runs,
+    search,
+    start,
+    takeover,
+    verify,
+    waiting,
+)
 from benchmarks.figure import Figure
 
 BENCHMARKS = {
@@ -19,6 +31,7 @@ BENCHMARKS = {
     "runs": runs.measure,
     "waiting": waiting.measure,
     "takeover": takeover.measure,
+    "publisher": publisher.measure,
     "search": search.measure,
     "verify": verify.measure,
 }

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.credentials import SlackCredentials, slack_credentials
+from bot.digests import INSTALL, without_charts
 from bot.settings import Loaded, load_settings
 from bot.slack.app import who_are_we
 from bot.slack.client import SlackClient
@@ -82,6 +83,7 @@ async def examine(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Finding, 
         *await _slack(loaded, environ),
         *await asyncio.to_thread(_database, loaded),
         *_keys(loaded),
+        *_charts(loaded),
     )
 
 
@@ -280,6 +282,20 @@ def _hardened(log_is_open: bool) -> Finding:
         found="our role could take the triggers away that keep it as it is",
         do="`maint migrate --harden` makes a role that cannot: docs/security.md.",
     )
+
+
+def _charts(loaded: Loaded) -> list[Finding]:
+    found = without_charts(loaded.runbooks)
+    if not found:
+        return []
+    return [
+        Finding(
+            what="charts",
+            status=Status.WARNING,
+            found=f"matplotlib is not installed: the digests of {', '.join(found)} have no trends",
+            do=f"{INSTALL}.",
+        )
+    ]
 
 
 def _keys(loaded: Loaded) -> list[Finding]:

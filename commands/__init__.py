@@ -8,6 +8,7 @@ from commands.audit import AUDIT
 from commands.backups import BackupsCommand
 from commands.cancel import Cancel
 from commands.command import Command
+from commands.digest import DigestCommand
 from commands.freeze import FreezeCommand
 from commands.health import Health
 from commands.help import Help
@@ -29,6 +30,7 @@ from runbooks.access import BREAK_GLASS
 
 _ALL: tuple[Command, ...] = (
     Health(),
+    DigestCommand(),
     AlertsCommand(),
     Targets(),
     BackupsCommand(),
