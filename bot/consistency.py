@@ -173,7 +173,8 @@ def _targets(document: Document) -> Iterable[Fault]:
                 message = f"a target's name is its key: `{target}`"
                 yield document.fault(("targets", target, field), message, "remove this line", at_key=True)
         host: KeyPath = ("targets", target, "host")
-        if document.get(("targets", target, "type")) == "logs" and _is_said(document, host):
+        of_host = document.get(("targets", target, "type")) in ("logs", "postgres")
+        if of_host and _is_said(document, host):
             name = document.get(host)
             if name not in hosts:
                 known = f"there are: {', '.join(hosts)}" if hosts else "there is none"

@@ -15,8 +15,10 @@ from commands import COMMANDS
 from commands.command import Services
 from commands.dispatch import Dispatcher
 from runbooks.engine.authority import Authority
+from runbooks.engine.catalogue import KeptCatalogue
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
+from runbooks.engine.remembering import KeptMemory
 from runbooks.engine.sealing import Sealer
 from runbooks.records.person import Person
 from runbooks.records.records import Records
@@ -60,7 +62,16 @@ async def open_core(
             most_cards=settings.alerts.storm,
         )
         alerts = Alerts(records, FromChecks(loaded.runbooks, settings.alerts.stale), setting, now)
-        checks = CheckRunner(settings.targets, records, loaded.scrub, limits, now=now, watch=alerts)
+        checks = CheckRunner(
+            settings.targets,
+            records,
+            loaded.scrub,
+            limits,
+            now=now,
+            watch=alerts,
+            memory=KeptMemory(records, now),
+            backups=KeptCatalogue(records, now),
+        )
         engine = Engine(
             database=records,
             runbooks=loaded.runbooks,

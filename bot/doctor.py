@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -49,12 +49,20 @@ def exit_code(findings: tuple[Finding, ...]) -> int:
     return max((_EXIT[finding.status] for finding in findings), default=2)
 
 
-def doctor(path: Path, environ: Mapping[str, str], say: Callable[[str], None], *, as_json: bool) -> int:
-    """Looks at everything, says what it found, and returns the exit code. Raises ConfigError."""
+def doctor(
+    path: Path,
+    environ: Mapping[str, str],
+    say: Callable[[str], None],
+    *,
+    as_json: bool,
+    look: Callable[[Loaded], Awaitable[tuple[Finding, ...]]] | None = None,
+) -> int:
+    """Looks at everything, or as `look` does, says what it found, and returns the exit code. Raises
+    ConfigError."""
     loaded = load_settings(path, environ)
     findings = tuple(
         Finding(what=each.what, status=each.status, found=loaded.scrub(each.found), do=each.do)
-        for each in asyncio.run(examine(loaded, environ))
+        for each in asyncio.run(_all(look(loaded) if look else examine(loaded, environ)))
     )
     code = exit_code(findings)
     if as_json:
@@ -63,6 +71,10 @@ def doctor(path: Path, environ: Mapping[str, str], say: Callable[[str], None], *
         for finding in findings:
             say(str(finding))
     return code
+
+
+async def _all(looking: Awaitable[tuple[Finding, ...]]) -> tuple[Finding, ...]:
+    return await looking
 
 
 async def examine(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Finding, ...]:

@@ -20,6 +20,9 @@ HOOK_FILE = "hook-token"
 
 _RUNBOOKS = Path(__file__).parent / "runbooks"
 
+#: What the demo's backups are encrypted with. A real one comes from the environment.
+_KEY = "the-key-of-the-demo-which-is-no-secret"
+
 #: Who hears of what is critical: soon enough for who only looks.
 _POLICIES = {
     "demo": {
@@ -113,7 +116,10 @@ def _settings(workspace: Workspace) -> dict[str, Any]:
 
 
 def _grants(targets: dict[str, Any]) -> list[dict[str, Any]]:
-    look = {"commands": ["health", "digest", "targets", "alerts", "oncall"], "runbooks": ["health"]}
+    look = {
+        "commands": ["health", "digest", "targets", "backups", "alerts", "oncall"],
+        "runbooks": ["health"],
+    }
     grants: list[dict[str, Any]] = [
         {"role": "admin", "commands": ["*"], "runbooks": ["*"], "channels": ["*", "direct"]},
         {"role": "sre", **look, "runbooks": ["*"], "channels": ["*", "direct"]},
@@ -152,6 +158,14 @@ def _targets(shop: str, journal: Journal, services: Services | None) -> dict[str
             "description": "The shop's products and orders",
             "environment": "data",
             "url": services.database,
+            "bin": services.programs,
+        }
+        targets["backups"] = {
+            "type": "backups",
+            "description": "The backups of the shop, encrypted",
+            "environment": "data",
+            "folder": "backups",
+            "key": _KEY,
         }
         targets["cache"] = {
             "type": "redis",

@@ -14,8 +14,10 @@ ROLE = "maint_app"
 TABLES = {
     "SELECT": (VERSION_TABLE, "audit_events", "audit_names", "audit_targets"),
     "SELECT, INSERT": ("audit_checkpoints", "measurements", "run_snapshots"),
-    "SELECT, INSERT, DELETE": ("deliveries", "check_results", "alert_changes"),
-    "SELECT, INSERT, UPDATE": ("cards", "runs", "run_steps", "effects", "asks", "votes", "budgets"),
+    "SELECT, INSERT, DELETE": ("deliveries", "check_results", "alert_changes", "step_memory"),
+    "SELECT, INSERT, UPDATE": (
+        *("cards", "runs", "run_steps", "effects", "asks", "votes", "budgets", "backups"),
+    ),
     "SELECT, INSERT, UPDATE, DELETE": (
         *("locks", "switches", "replicas", "outbox"),
         *("schedules", "ticks", "freezes", "reports", "trends", "alerts", "notices", "ladders"),

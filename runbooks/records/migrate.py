@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest revision under migrations/versions; a test compares.
-NEWEST = "0005"
+NEWEST = "0006"
 #: A name of our own: another program's Alembic may use the same PostgreSQL database.
 VERSION_TABLE = "maint_schema_version"
 #: "maint" in ASCII: the advisory lock under which migrations run on PostgreSQL.

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
+from runbooks.backups.backup import Catalogue, NoCatalogue
+from runbooks.steps.memory import Forgetful, Memory
 from runbooks.steps.step import Value
 from runbooks.targets import TargetBase
 
@@ -67,3 +69,5 @@ class Reach:
     connections: Connections
     now: Callable[[], datetime] = utc_now
     previous: Previous | None = None
+    memory: Memory = field(default_factory=Forgetful)
+    backups: Catalogue = field(default_factory=NoCatalogue)

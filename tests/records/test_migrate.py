@@ -174,7 +174,7 @@ def test_a_log_from_before_the_chain_is_chained(empty: Engine, database_url: str
             columns = ", ".join(values)
             connection.execute(text(f"INSERT INTO audit_events ({columns}) VALUES ({places})"), kept)
 
-    assert migrate(empty) == ("0003", "0004", "0005")
+    assert migrate(empty) == ("0003", "0004", "0005", "0006")
     with reading(empty) as connection:
         found = [recorded.event for recorded in reversed(newest(connection))]
     assert [event.id for event in found] == [f"e{number}" for number in range(1, 8)]

@@ -2,7 +2,12 @@
 
 from alembic import context
 
-from runbooks.records import audit_tables, run_tables, watch_tables  # noqa: F401 - their tables are part of the schema
+from runbooks.records import (  # noqa: F401 - their tables are part of the schema
+    audit_tables,
+    backup_tables,
+    run_tables,
+    watch_tables,
+)
 from runbooks.records.migrate import VERSION_TABLE
 from runbooks.records.schema import metadata
 
