@@ -19,6 +19,7 @@ from runbooks.steps.kubernetes import (
 from runbooks.steps.kubernetes_canary import KubernetesCanary
 from runbooks.steps.kubernetes_route import KubernetesRoute
 from runbooks.steps.logs import LogErrors
+from runbooks.steps.logs_access_review import AccessReview
 from runbooks.steps.manual import Manual
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
 from runbooks.steps.postgres_queries import PostgresLongQueries
@@ -61,6 +62,7 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     KubernetesUndo,
     KubernetesCanary,
     KubernetesRoute,
+    AccessReview,
 )
 
 #: What leads a run: people and time, and steps made of others. What each does is in runbooks/engine.
