@@ -83,7 +83,8 @@ class AccessReview(Action[LogsTarget]):
         if found["lines"] and not found["understood"] and not found["outside"]:
             sample = one_line(fold(found["samples"][0]), 100)
             raise Failed(
-                f"none of {found['lines']:,} lines of {target.path} reads as {target.format}; one says: {sample}"
+                f"none of {found['lines']:,} lines of {target.path} reads as {target.format}; "
+                f"one says: {sample}"
             )
         before = await self._before(target, call, first)
         await call.memory.remember(self.kind, target.name, self._name(), to_remember(found, first, last))

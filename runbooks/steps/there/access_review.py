@@ -29,7 +29,11 @@ def main(asked: dict[str, Any], teller: Teller) -> dict[str, Any]:
         done += size
         teller.say(f"{100 * done // max(total, 1)} % of {total >> 20:,} MiB are read")
 
-    engine, why = count(sources, asked, told, found)
+    try:
+        engine, why = count(sources, asked, told, found)
+    finally:
+        for source in sources:
+            os.close(source.file)
     return {
         **summary(found.counts),
         "engine": engine,
