@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from runbooks.steps.there.access_counts import Counts
+from runbooks.steps.there.gunzip import GZIP, unpacked
 
 LONGEST = 64 * 1024
 #: Bytes that are read at once, and that are counted at once.
@@ -113,11 +114,10 @@ def read_packed(source: Source, lines: Lines, told: Callable[[int], None]) -> bo
                 data = data.lstrip(b"\0")  # padded
                 if not data:
                     break
-                member, whole = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), False
+                member, whole = zlib.decompressobj(wbits=GZIP), False
             try:
-                lines.feed(member.decompress(data, READ))
-                while member.unconsumed_tail:
-                    lines.feed(member.decompress(member.unconsumed_tail, READ))
+                for piece in unpacked(member, data, READ):
+                    lines.feed(piece)
             except zlib.error:
                 lines.finish()
                 return False
