@@ -25,6 +25,11 @@ from runbooks.steps.kubernetes import (
 from runbooks.steps.kubernetes_canary import KubernetesCanary
 from runbooks.steps.kubernetes_route import KubernetesRoute
 from runbooks.steps.logs import LogErrors
+from runbooks.steps.logs_access_review import AccessReview
+from runbooks.steps.logs_archive import Archive
+from runbooks.steps.logs_prune import Prune
+from runbooks.steps.logs_rotate import Rotate
+from runbooks.steps.logs_tmp_clean import TmpClean
 from runbooks.steps.manual import Manual
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
 from runbooks.steps.postgres_locks import PostgresExplainLocks
@@ -104,6 +109,11 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     PostgresRestore,
     BackupPreview,
     BackupPrune,
+    AccessReview,
+    Rotate,
+    Archive,
+    Prune,
+    TmpClean,
 )
 
 #: What leads a run: people and time, and steps made of others. What each does is in runbooks/engine.

@@ -183,7 +183,7 @@ class PostgresAnalyze(PostgresAction):
         }
         return Done(values=values, summary=_counted(len(tally.done), "analyzed"), output=tally.output)
 
-    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """What it would reach now."""
         tables = await self.chosen(await session_of(target, reach), target, self.tables, self._is_due)
         works = [Portion(name=table.shown, bytes=table.bytes, copy=0.0) for table in tables]
@@ -293,7 +293,7 @@ class PostgresVacuum(PostgresAction):
             warnings=tuple(self._kept_alive(tally.done, now)),
         )
 
-    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """What it would reach now."""
         session = await session_of(target, reach)
         tables = await self.chosen(session, target, self.tables, self._is_due)

@@ -124,7 +124,7 @@ class PostgresReindex(PostgresAction):
             return where
         return f"{where} of at least {self.at_least_mib:g} MiB that is more than {self.bloated_above:g} % air"
 
-    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """What it would reach now."""
         session = await session_of(target, reach)
         indexes, tables = await self._meant(session, target)

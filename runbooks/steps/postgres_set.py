@@ -132,7 +132,7 @@ class PostgresSet(PostgresAction):
         demand_targets(self.checks, targets)
         return ()
 
-    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """What is in force now."""
         found = await settings_of(await session_of(target, reach))
         lines = []
