@@ -14,7 +14,14 @@ from runbooks.steps.action import Action, Call, Done, Failed, Preview, Risk
 from runbooks.steps.postgres_locks import LockMode
 from runbooks.steps.postgres_radius import Portion, radius
 from runbooks.steps.postgres_session import Session, session_of
-from runbooks.steps.postgres_tables import Table, TableName, all_tables, demand_permitted, named_tables
+from runbooks.steps.postgres_tables import (
+    Table,
+    TableName,
+    all_tables,
+    demand_permitted,
+    lacks_tables,
+    named_tables,
+)
 from runbooks.steps.postgres_work import (
     ANALYZE_PROGRESS,
     PATIENCE,
@@ -156,6 +163,11 @@ class PostgresAnalyze(PostgresAction):
     tables: tuple[TableName, ...] = Field(default=(), strict=False)
     changed_rows: int = Field(default=1000, ge=0)
 
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """The right to maintain the tables."""
+        return await lacks_tables(await session_of(target, reach), target, "analyze")
+
     def lines(self, target: PostgresTarget) -> tuple[str, ...]:
         """Which tables."""
         which = ", ".join(self.tables) or (
@@ -213,6 +225,11 @@ class PostgresVacuum(PostgresAction):
     older_than: int = Field(default=100_000_000, ge=0)
     analyze: bool = True
     full: bool = False
+
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """The right to maintain the tables."""
+        return await lacks_tables(await session_of(target, reach), target, "vacuum")
 
     @property
     def risk(self) -> Risk:  # type: ignore[override] # a rewrite is another thing than a clean-up
