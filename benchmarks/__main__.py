@@ -7,12 +7,13 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import acknowledge, audit, checks, runs, search, start, takeover, verify, waiting
+from benchmarks import acknowledge, audit, backup, checks, runs, search, start, takeover, verify, waiting
 from benchmarks.figure import Figure
 
 BENCHMARKS = {
     "acknowledge": acknowledge.measure,
     "audit": audit.measure,
+    "backup": backup.measure,
     "checks": checks.measure,
     "start": start.measure,
     "runs": runs.measure,

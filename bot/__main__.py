@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,19 +132,24 @@ def check(config: Path) -> None:
 
 
 @main.command()
-@click.argument("targets", nargs=-1, metavar="[TARGET…]")
+@click.argument("targets", nargs=-1, metavar="[TARGET …]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 @click.pass_obj
 def doctor(config: Path, targets: tuple[str, ...], as_json: bool) -> None:
     """Look whether everything that Maint needs is there.
 
-    Slack's tokens and scopes, channels, usergroups, clocks, the database and the keys; nothing is changed.
-    With targets: whether Maint may do there what the runbooks do on targets of that type.
+    Slack's tokens and scopes, channels, usergroups, clocks, the database and the keys; with targets, whether
+    the steps can do there what they are meant to: rights, programs, room. Nothing is changed.
     Ends with 0 when all is well, 1 when something is worth a look, 2 when Maint cannot work so.
     """
     from bot.doctor import doctor as run
 
-    sys.exit(run(config, os.environ, click.echo, targets, as_json=as_json))
+    if not targets:
+        sys.exit(run(config, os.environ, click.echo, as_json=as_json))
+    from bot.examining import examine_targets
+
+    look = partial(examine_targets, names=targets)
+    sys.exit(run(config, os.environ, click.echo, as_json=as_json, look=look))
 
 
 @main.command()

@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.credentials import SlackCredentials, slack_credentials
-from bot.doctor_targets import Finding, target_findings
 from bot.settings import Loaded, load_settings
 from bot.slack.app import who_are_we
 from bot.slack.client import SlackClient
@@ -30,6 +29,20 @@ LONGEST_EXAMINATION = 60.0
 _EXIT = {Status.OK: 0, Status.SKIPPED: 0, Status.WARNING: 1, Status.UNKNOWN: 2, Status.CRITICAL: 2}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at, what was found, and what to do about it."""
+
+    what: str
+    status: Status
+    found: str
+    do: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.status:<8}  {self.what}: {self.found}"
+        return f"{line}\n{'':10}{self.do}" if self.do else line
+
+
 def exit_code(findings: tuple[Finding, ...]) -> int:
     """0 when all is well, 1 when something is worth a look, 2 when Maint cannot work so, or nobody knows."""
     return max((_EXIT[finding.status] for finding in findings), default=2)
@@ -39,17 +52,16 @@ def doctor(
     path: Path,
     environ: Mapping[str, str],
     say: Callable[[str], None],
-    targets: tuple[str, ...] = (),
     *,
     as_json: bool,
+    look: Callable[[Loaded], Awaitable[tuple[Finding, ...]]] | None = None,
 ) -> int:
-    """Looks at everything, or at these targets, says what it found, and returns the exit code. Raises
-    ConfigError, and UsageError for a target that is not there."""
+    """Looks at everything, or as `look` does, says what it found, and returns the exit code. Raises
+    ConfigError."""
     loaded = load_settings(path, environ)
-    looks = target_findings(loaded, targets) if targets else examine(loaded, environ)
     findings = tuple(
         Finding(what=each.what, status=each.status, found=loaded.scrub(each.found), do=each.do)
-        for each in asyncio.run(looks)
+        for each in asyncio.run(_all(look(loaded) if look else examine(loaded, environ)))
     )
     code = exit_code(findings)
     if as_json:
@@ -58,6 +70,10 @@ def doctor(
         for finding in findings:
             say(str(finding))
     return code
+
+
+async def _all(looking: Awaitable[tuple[Finding, ...]]) -> tuple[Finding, ...]:
+    return await looking
 
 
 async def examine(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Finding, ...]:

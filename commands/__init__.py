@@ -5,6 +5,7 @@ from commands.alerts import AlertsCommand
 from commands.answer import Answer
 from commands.approve import Approve
 from commands.audit import AUDIT
+from commands.backups import BackupsCommand
 from commands.cancel import Cancel
 from commands.command import Command
 from commands.freeze import FreezeCommand
@@ -30,6 +31,7 @@ _ALL: tuple[Command, ...] = (
     Health(),
     AlertsCommand(),
     Targets(),
+    BackupsCommand(),
     Runbooks(),
     RunsCommand(),
     OnCall(),

@@ -87,7 +87,7 @@ def _settings(workspace: Workspace) -> dict[str, Any]:
 
 
 def _grants(targets: dict[str, Any]) -> list[dict[str, Any]]:
-    look = {"commands": ["health", "targets"], "runbooks": ["health"]}
+    look = {"commands": ["health", "targets", "backups"], "runbooks": ["health"]}
     grants: list[dict[str, Any]] = [
         {"role": "admin", "commands": ["*"], "runbooks": ["*"], "channels": ["*", "direct"]},
         {"role": "sre", **look, "runbooks": ["*"], "channels": ["*", "direct"]},

@@ -258,7 +258,13 @@ class Advance:
             plan_now=plan_now,
             model_of=model_of,
             models_now=models_now,
-            reach=Reach(targets=shop.targets, connections=connections, now=shop.now, memory=shop.memory),
+            reach=Reach(
+                targets=shop.targets,
+                connections=connections,
+                now=shop.now,
+                memory=shop.memory,
+                backups=shop.backups,
+            ),
         )
 
     def _values(self, path: str, *, params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -159,7 +159,7 @@ class Engine(Looks):
         """What its risky steps would reach at this moment, by path. Raises as `plan` does."""
         models: dict[str, Step] = {}
         await asyncio.to_thread(self._planned, runbook, params, approval, models)
-        return await preview_now(models, self._targets, self._memory, self._scrub, self._now)
+        return await preview_now(models, self._targets, self._memory, self._backups, self._scrub, self._now)
 
     def _planned(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from runbooks.backups.backup import Catalogue
 from runbooks.errors import MaintError
 from runbooks.ids import new_id
 from runbooks.scrub import Scrubber
@@ -43,12 +44,13 @@ async def preview_now(
     models: Mapping[str, Step],
     targets: Mapping[str, TargetBase],
     memory: Memory,
+    backups: Catalogue,
     scrub: Scrubber,
     now: Callable[[], datetime],
 ) -> dict[str, Preview]:
     """The same, with connections of its own."""
     async with Connections() as connections:
-        reach = Reach(targets=targets, connections=connections, now=now, memory=memory)
+        reach = Reach(targets=targets, connections=connections, now=now, memory=memory, backups=backups)
         return await preview_all(models, reach, scrub)
 
 

@@ -7,8 +7,10 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, select, update
 
 from runbooks.backups.backup import Backup
+from runbooks.records.audit import Outcome, append, done_by
 from runbooks.records.backup_tables import backups as rows
 from runbooks.records.insert import insert_into
+from runbooks.records.person import Person
 
 
 def add(connection: Connection, backup: Backup) -> None:
@@ -58,6 +60,25 @@ def hold(connection: Connection, id_: str, reason: str) -> bool:
     other = rows.c.hold != reason
     changed = update(rows).where(rows.c.id == id_, rows.c.removed_at.is_(None), other)
     return connection.execute(changed.values(hold=reason).returning(rows.c.id)).first() is not None
+
+
+def hold_by(
+    connection: Connection, backup: Backup, by: Person, *, on: bool, reason: str, at: datetime
+) -> bool:
+    """A person keeps it, or lets go of it, and says why; whether that changed anything. It is an event."""
+    if not hold(connection, backup.id, f"{reason} ({by.name})" if on else ""):
+        return False
+    event = done_by(
+        by,
+        "backup.held" if on else "backup.released",
+        Outcome.OK,
+        object=backup.name,
+        at=at,
+        details={"backup": backup.id, "reason": reason},
+        targets=(backup.target,),
+    )
+    append(connection, event)
+    return True
 
 
 def _backup(row: Row[tuple[object, ...]]) -> Backup:

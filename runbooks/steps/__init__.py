@@ -4,17 +4,20 @@ from typing import Any
 
 from runbooks.steps.action import Action
 from runbooks.steps.backup.age import BackupAge, BackupProven
+from runbooks.steps.backup.examine import examine_database, examine_store
 from runbooks.steps.backup.pruning import BackupPreview, BackupPrune
 from runbooks.steps.backup.restore import PostgresRestore, PostgresRestorePreview
 from runbooks.steps.backup.take import PostgresBackup
 from runbooks.steps.backup.verify import PostgresVerifyBackup
 from runbooks.steps.baseline import BaselineCompare, BaselineSet
 from runbooks.steps.command import Command
+from runbooks.steps.examined import Examiners
 from runbooks.steps.gate import Gate
 from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
 from runbooks.steps.host_service import HostService
 from runbooks.steps.http import HttpProbe
 from runbooks.steps.http_request import HttpRequest
+from runbooks.steps.kinds_examined import examine_kinds
 from runbooks.steps.kubernetes import (
     KubernetesRestart,
     KubernetesRolloutStatus,
@@ -53,6 +56,7 @@ from runbooks.steps.slack_message import SlackMessage
 from runbooks.steps.soak import Soak
 from runbooks.steps.step import Check, Step
 from runbooks.steps.wait import Wait
+from runbooks.targets import BackupsTarget, PostgresTarget, RedisTarget
 
 _CHECKS: tuple[type[Check[Any]], ...] = (
     HttpProbe,
@@ -125,6 +129,13 @@ _CONTROLS: tuple[type[Step], ...] = (
     Rollout,
     SlackMessage,
 )
+
+#: What `maint doctor TARGET` looks at, by the type of the target.
+EXAMINERS: Examiners = {
+    PostgresTarget: (examine_database, examine_kinds),
+    RedisTarget: (examine_kinds,),
+    BackupsTarget: (examine_store,),
+}
 
 CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _CHECKS}
 ACTIONS: dict[str, type[Action[Any]]] = {action.kind: action for action in _ACTIONS}

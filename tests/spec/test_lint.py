@@ -198,7 +198,6 @@ STEPS = {
     "gate-bypass": "- id: s\n  skippable: true\n  gate: {approvers: [sre], expires: 1h}",
     "no-expiry": "- id: s\n  manual: {instructions: Look.}",
     "blind-continue": "- id: s\n  on_failure: continue\n  kubernetes.restart: {target: h, deployment: app}",
-    "replaced-alone": "- id: s\n  postgres.restore: {target: h, database: d, replace: true, confirm: d}",
     "env-as-traffic": "- id: s\n  kubernetes.set_env: {target: h, deployment: app, env: {CANARY_WEIGHT: 10}}",
 }
 
@@ -207,16 +206,6 @@ STEPS = {
 def test_a_step_that_does_not_fail_well_is_found(rule: str) -> None:
     """Not locked, no way back, no soak, a gate that looks as if it could be passed."""
     assert rule in rules(STEPS[rule])
-
-
-def test_two_people_before_a_database_is_replaced_are_enough() -> None:
-    """One is not; and a restore that replaces nothing needs nobody."""
-    restore = "- id: s\n  postgres.restore: {target: h, database: d, replace: true, confirm: d}"
-    gate = "- id: g\n  gate: {approvers: [sre], quorum: N, expires: 1h}\n"
-
-    assert "replaced-alone" in rules(gate.replace("N", "1") + restore)
-    assert "replaced-alone" not in rules(gate.replace("N", "2") + restore)
-    assert "replaced-alone" not in rules("- id: s\n  postgres.restore: {target: h}")
 
 
 def test_a_step_that_fails_well_is_left_alone() -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from runbooks.spec.lint.finding import Found, Level, Rule, StepAt
 from runbooks.steps.action import Action, Risk
-from runbooks.steps.backup.restore import PostgresRestore
 from runbooks.steps.gate import Gate
 from runbooks.steps.manual import Manual
 from runbooks.steps.rollout import Rollout
@@ -50,14 +49,6 @@ def _no_end(at: StepAt) -> Iterator[Found]:
 def _goes_on_blindly(at: StepAt) -> Iterator[Found]:
     if not at.undoes and at.step.on_failure == "continue" and _risky(at):
         yield at.head_mark("on_failure"), f"`{at.step.id}`"
-
-
-def _replaced_alone(at: StepAt) -> Iterator[Found]:
-    if not isinstance(at.step.sample, PostgresRestore) or at.step.fields.get("replace", False) is False:
-        return
-    before = at.runbook.steps[: int(at.at[1])] if len(at.at) > 1 else ()
-    if not any(isinstance(each.sample, Gate) and each.sample.quorum > 1 for each in before):
-        yield at.mark("replace"), "`replace`"
 
 
 def _nobodys(at: StepAt) -> Iterator[Found]:
@@ -109,13 +100,6 @@ STEP_RULES = (
         happens="its risk is high, and when it fails, or half of it, the run goes on",
         instead="`on_failure: ask` or `rollback`",
         look=_goes_on_blindly,
-    ),
-    Rule(
-        id="replaced-alone",
-        level=Level.ERROR,
-        happens="one person's word replaces a whole database",
-        instead="a gate with `quorum: 2` before it, and the database's name in `confirm:`",
-        look=_replaced_alone,
     ),
     Rule(
         id="nobodys",

@@ -37,8 +37,13 @@ class Ended:
 
     def fault(self, what: str) -> str:
         """What went wrong, in one line: the first error it told of."""
-        errors = [line for line in self.said if "error:" in line or "fatal" in line.casefold()]
-        why = (errors or self.said[-1:] or ("it said nothing",))[0].removeprefix("error: ")
+        errors = [n for n, line in enumerate(self.said) if "error:" in line or "fatal" in line.casefold()]
+        first = errors[0] if errors else len(self.said) - 1
+        why = self.said[first].removeprefix("error: ").rstrip(".") if self.said else "it said nothing"
+        for line in self.said[first + 1 :]:
+            if not line.startswith(("detail:", "DETAIL:")):
+                break
+            why += f" ({line.partition(':')[2].strip()})"
         how = f"was ended by signal {-self.code}" if self.code < 0 else f"ended with {self.code}"
         return f"{what} {how}: {one_line(why, 400)}"
 
@@ -129,7 +134,8 @@ def _take(reading: int, takes: Reads) -> None:
 
 
 def _give(writing: int, gives: Reads) -> None:
-    with os.fdopen(writing, "wb", 1024 * 1024) as file, suppress(BrokenPipeError):
+    # It has read enough, or failed: its exit code says which.
+    with suppress(BrokenPipeError), os.fdopen(writing, "wb", 1024 * 1024) as file:
         gives(file)
 
 

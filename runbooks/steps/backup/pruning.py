@@ -13,9 +13,10 @@ from runbooks.backups.place import PlaceError
 from runbooks.backups.retention import Decision, Keep, decide
 from runbooks.errors import StepError
 from runbooks.spec.model import Spec
-from runbooks.steps.action import Action, Call, Done, Failed, Risk
+from runbooks.steps.action import Action, Call, Done, Failed, Preview, Risk
 from runbooks.steps.backup.progress import Progress
 from runbooks.steps.backup.stores import Store, store_of
+from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
 from runbooks.targets import BackupsTarget
@@ -73,6 +74,14 @@ class BackupPreview(Action[BackupsTarget]):
         """What is kept."""
         whose = f" of {self.of}" if self.of else ""
         return (f"lists the backups{whose} in {target.name} that are not kept: {self.keep.words()}", _ALWAYS)
+
+    async def foresee(self, target: BackupsTarget, reach: Reach) -> Preview:
+        """What would go if it began now."""
+        there = _in(target, await reach.backups.present(self.of))
+        going = [each.backup for each in decide(there, self.keep.as_keep(), reach.now()) if each.goes]
+        size = show(sum(each.bytes for each in going), "bytes")
+        names = [f"{each.name}, {show(each.bytes, 'bytes')}" for each in going]
+        return Preview(lines=(f"{len(going)} of {len(there)} would go, {size}", *names))
 
     async def act(self, target: BackupsTarget, call: Call) -> Done:
         """Decides, and shows it."""

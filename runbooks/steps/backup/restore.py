@@ -13,7 +13,7 @@ from runbooks.backups.backup import Backup
 from runbooks.backups.naming import COMING
 from runbooks.errors import StepError
 from runbooks.spec.model import parse_duration
-from runbooks.steps.action import Action, ActionTimeout, Call, Done, Failed, Risk
+from runbooks.steps.action import Action, ActionTimeout, Call, Done, Failed, Preview, Risk
 from runbooks.steps.backup.programs import find_programs
 from runbooks.steps.backup.progress import Progress
 from runbooks.steps.backup.replacing import about, put_in_place
@@ -27,6 +27,7 @@ from runbooks.steps.backup.server import (
     make_database,
 )
 from runbooks.steps.backup.snapshot import differences, facts_of, total_rows
+from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
 from runbooks.targets import PostgresTarget
@@ -150,6 +151,29 @@ class PostgresRestore(_OfBackup):
             raise ValueError("say which `database` is to be replaced")
         return self
 
+    @property
+    def people(self) -> int:
+        """Two must have said yes before a database is replaced."""
+        return 2 if self.replace else 0
+
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
+        """What it would bring and what would be lost, by sizes: `postgres.restore_preview` counts rows."""
+        backup = await chosen(reach.backups, self.of or target.name, self.backup, ("full", "schema"))
+        async with connect(target, read_only=True) as connection:
+            there = await databases(connection)
+        age = show((reach.now() - backup.taken_at).total_seconds(), "s")
+        rows = total_rows(backup.facts.get("tables", {}))
+        proof = "proven" if backup.proven_at else "never restored for a proof"
+        lines = [f"the backup is {age} old, {show(backup.bytes, 'bytes')} with {rows:,} rows, {proof}"]
+        present = self.database in there if self.database else False
+        if present and self.database:
+            size = show(there[self.database], "bytes")
+            lines.append(f"{self.database} has {size} now; lost would be what was written in the last {age}")
+        refused = ""
+        if present and not self.replace and not self.tables:
+            refused = f"there is a database {self.database} already"
+        return Preview(lines=tuple(lines), refused=refused)
+
     def lines(self, target: PostgresTarget) -> tuple[str, ...]:
         """What is restored, and over what."""
         where = f"{target.name} ({target.where()})"
@@ -222,7 +246,8 @@ class PostgresRestore(_OfBackup):
         await coming.sweep()
         whole = False
         try:
-            await make_database(admin, coming.name, what.backup.facts["settings"])
+            like = what.backup.facts["settings"]
+            await make_database(admin, coming.name, like, owned_alike=self.owners)
             await restore(replace(what, database=coming.name))
             if not self.tables:
                 await self._compare(what, coming.name)

@@ -96,7 +96,8 @@ class Server:
 
 _SERVER = """
 SELECT current_setting('server_version'), current_setting('server_version_num')::int, current_database(),
-       pg_database_size(oid), pg_encoding_to_char(encoding), to_jsonb(pg_database)
+       pg_database_size(oid), pg_encoding_to_char(encoding), to_jsonb(pg_database),
+       pg_get_userbyid(datdba)
   FROM pg_database WHERE datname = current_database()
 """
 
@@ -105,9 +106,10 @@ async def look_at(connection: AsyncConnection[Any]) -> Server:
     """What the server says."""
     row = await (await connection.execute(_SERVER)).fetchone()
     assert row is not None
-    version, number, database, size, encoding, about = row
+    version, number, database, size, encoding, about, owner = row
     provider = {"c": "libc", "i": "icu", "b": "builtin"}.get(about.get("datlocprovider", "c"), "libc")
     settings = {
+        "owner": owner,
         "encoding": encoding,
         "lc_collate": about["datcollate"],
         "lc_ctype": about["datctype"],
@@ -124,9 +126,16 @@ async def look_at(connection: AsyncConnection[Any]) -> Server:
     )
 
 
-async def make_database(connection: AsyncConnection[Any], name: str, like: dict[str, str]) -> None:
-    """An empty database with the encoding and collation of another one. Needs the right CREATEDB."""
+async def make_database(
+    connection: AsyncConnection[Any], name: str, like: dict[str, str], *, owned_alike: bool = False
+) -> None:
+    """An empty database with the encoding and collation of another one, and its owner if that is wanted and
+    there. Needs the right CREATEDB, and to be in the owner's role."""
+    owner: list[sql.Composable] = []
+    if owned_alike and await _has_role(connection, like.get("owner", "")):
+        owner.append(sql.SQL("OWNER {}").format(sql.Identifier(like["owner"])))
     options: list[sql.Composable] = [
+        *owner,
         sql.SQL("ENCODING {}").format(sql.Literal(like["encoding"])),
         sql.SQL("LC_COLLATE {}").format(sql.Literal(like["lc_collate"])),
         sql.SQL("LC_CTYPE {}").format(sql.Literal(like["lc_ctype"])),
@@ -138,6 +147,11 @@ async def make_database(connection: AsyncConnection[Any], name: str, like: dict[
             options.append(sql.SQL("LOCALE_PROVIDER builtin BUILTIN_LOCALE {}").format(sql.Literal(locale)))
     make = sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}")
     await connection.execute(make.format(sql.Identifier(name), sql.SQL(" ").join(options)))
+
+
+async def _has_role(connection: AsyncConnection[Any], name: str) -> bool:
+    found = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [name])
+    return await found.fetchone() is not None
 
 
 async def drop_database(connection: AsyncConnection[Any], name: str) -> None:

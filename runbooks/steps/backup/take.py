@@ -15,14 +15,15 @@ from runbooks.backups.backup import Backup
 from runbooks.backups.naming import file_name, token_of
 from runbooks.errors import StepError
 from runbooks.spec.model import parse_duration
-from runbooks.steps.action import Action, ActionTimeout, Call, Done, Failed, Risk
+from runbooks.steps.action import Action, ActionTimeout, Call, Done, Failed, Preview, Risk
 from runbooks.steps.backup.dumping import Dump, Dumped, dump_into, stage
 from runbooks.steps.backup.programs import find_programs
 from runbooks.steps.backup.progress import Progress
-from runbooks.steps.backup.server import Server, login_of, look_at
+from runbooks.steps.backup.server import Server, connect, login_of, look_at
 from runbooks.steps.backup.snapshot import count, open_snapshot, total_rows
 from runbooks.steps.backup.stores import Store, store_named
 from runbooks.steps.backup.storing import complete, leaving, missing, store_in_all, tidy
+from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
 from runbooks.targets import PostgresTarget
@@ -104,6 +105,26 @@ class PostgresBackup(Action[PostgresTarget]):
             lines.append(f"counts the rows of every table in the same snapshot{sums}")
         lines.append(f"looks at the result, and stores it in {self.store}")
         return (*lines, *(["reads it back from every place"] if self.read_back else []))
+
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
+        """How much it would be, how long it usually takes, and how much room there is."""
+        async with connect(target, read_only=True) as connection:
+            server = await look_at(connection)
+        known = await reach.backups.present(target.name)
+        like = [each for each in known if (each.database, each.kind) == (server.database, self.what)]
+        lines = [
+            f"{server.database} has {show(server.size, 'bytes')} on a server of version {server.version}"
+        ]
+        if like:
+            seconds = statistics.median(each.seconds for each in like[:USUAL])
+            lines.append(f"usually {show(_usual(like), 'bytes')} in {show(seconds, 's')}")
+        try:
+            await find_programs(target, server.major)
+        except StepError as error:
+            return Preview(lines=tuple(lines), refused=str(error))
+        store = await asyncio.to_thread(store_named, self.store, reach.targets)
+        free = await asyncio.to_thread(store.staging.free)
+        return Preview(lines=(*lines, f"{store.staging.folder} has {show(free, 'bytes')} free"))
 
     async def act(self, target: PostgresTarget, call: Call) -> Done:
         """Makes it. Raises StepError: then there is no new backup, and every earlier one is as it was."""
