@@ -39,6 +39,8 @@ from runbooks.steps.step import Output, Value
 from runbooks.steps.units import show
 from runbooks.targets import PostgresTarget
 
+#: The first version with REINDEX CONCURRENTLY, and VACUUM that leaves a file's end alone.
+OLDEST = 120000
 #: Lines of the output; the rest is counted.
 MOST_LINES = 200
 #: What people are told before a rewrite.
@@ -81,8 +83,10 @@ class PostgresAction(Action[PostgresTarget]):
 
     @asynccontextmanager
     async def working(self, target: PostgresTarget) -> AsyncIterator[Work]:
-        """The connection: its statements end before the step's timeout does."""
+        """The connection: its statements end before the step's timeout does. Raises StepError."""
         async with working(target, seconds=self.seconds, lock_wait=self.lock_timeout) as work:
+            if work.version_number < OLDEST:
+                raise StepError(f"{target.where()} is older than PostgreSQL 12, which {self.kind} needs")
             yield work
 
     async def chosen(
