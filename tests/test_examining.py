@@ -40,6 +40,8 @@ async def test_all_is_well_where_everything_is_there(postgres_url: str, tmp_path
     )
     looked = await found(path, "db", "vault")
 
+    # What each kind of step needs beside is told by its name.
+    looked = {what: said for what, said in looked.items() if ": postgres." not in what}
     assert set(looked) == {
         *("db: pg_dump", "db: reading everything", "db: making databases"),
         *("vault: encryption", "vault: room"),

@@ -485,6 +485,7 @@ def test_a_shipped_runbook_that_lacks_a_role_keeps_nothing_from_starting(folder:
     assert set(loaded.unfit) == {
         *("deploy-rollout", "rollback", "scale-service"),
         *("backup-weekly", "restore-database", "restore-table"),
+        *("database-maintenance", "performance-review", "rotate-database-password"),
     }
     assert loaded.unfit["rollback"].startswith("there is no role `sre`: name it in maint.yaml")
     (folder / "maint.yaml").write_text("roles: {sre: {members: [U0A]}}\n")

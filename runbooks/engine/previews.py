@@ -55,7 +55,7 @@ async def preview_now(
 
 
 def _looks(model: Step) -> bool:
-    return isinstance(model, Action) and type(model).preview is not Action.preview
+    return isinstance(model, Action) and type(model).foresee is not Action.foresee
 
 
 async def _preview(path: str, action: Any, reach: Reach) -> Preview | None:
@@ -64,7 +64,7 @@ async def _preview(path: str, action: Any, reach: Reach) -> Preview | None:
         return None
     try:
         async with asyncio.timeout(LONGEST_LOOK):
-            found: Preview | None = await action.preview(target, reach)
+            found: Preview | None = await action.foresee(target, reach)
             return found
     except TimeoutError:
         return Preview(lines=(f"unknown: no answer within {LONGEST_LOOK:.0f} s",))

@@ -17,6 +17,7 @@ from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
 from runbooks.steps.host_service import HostService
 from runbooks.steps.http import HttpProbe
 from runbooks.steps.http_request import HttpRequest
+from runbooks.steps.kinds_examined import examine_kinds
 from runbooks.steps.kubernetes import (
     KubernetesRestart,
     KubernetesRolloutStatus,
@@ -27,6 +28,11 @@ from runbooks.steps.kubernetes import (
 from runbooks.steps.kubernetes_canary import KubernetesCanary
 from runbooks.steps.kubernetes_route import KubernetesRoute
 from runbooks.steps.logs import LogErrors
+from runbooks.steps.logs_access_review import AccessReview
+from runbooks.steps.logs_archive import Archive
+from runbooks.steps.logs_prune import Prune
+from runbooks.steps.logs_rotate import Rotate
+from runbooks.steps.logs_tmp_clean import TmpClean
 from runbooks.steps.manual import Manual
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
 from runbooks.steps.postgres_locks import PostgresExplainLocks
@@ -50,7 +56,7 @@ from runbooks.steps.slack_message import SlackMessage
 from runbooks.steps.soak import Soak
 from runbooks.steps.step import Check, Step
 from runbooks.steps.wait import Wait
-from runbooks.targets import BackupsTarget, PostgresTarget
+from runbooks.targets import BackupsTarget, PostgresTarget, RedisTarget
 
 _CHECKS: tuple[type[Check[Any]], ...] = (
     HttpProbe,
@@ -107,6 +113,11 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     PostgresRestore,
     BackupPreview,
     BackupPrune,
+    AccessReview,
+    Rotate,
+    Archive,
+    Prune,
+    TmpClean,
 )
 
 #: What leads a run: people and time, and steps made of others. What each does is in runbooks/engine.
@@ -121,7 +132,8 @@ _CONTROLS: tuple[type[Step], ...] = (
 
 #: What `maint doctor TARGET` looks at, by the type of the target.
 EXAMINERS: Examiners = {
-    PostgresTarget: (examine_database,),
+    PostgresTarget: (examine_database, examine_kinds),
+    RedisTarget: (examine_kinds,),
     BackupsTarget: (examine_store,),
 }
 

@@ -129,7 +129,7 @@ class Action(Step, Generic[TargetT]):
         """What it would do there, for a plan: touches nothing, and shows no secret."""
         raise NotImplementedError
 
-    async def preview(self, target: TargetT, reach: Reach) -> Preview | None:  # noqa: ARG002 - a hook
+    async def foresee(self, target: TargetT, reach: Reach) -> Preview | None:  # noqa: ARG002 - a hook
         """What it would reach now; None when there is nothing to measure. It only reads. Raises StepError."""
         return None
 

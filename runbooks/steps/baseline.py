@@ -195,7 +195,7 @@ class BaselineSet(_OfBaseline):
             *(f"{name}: {show(metric.value, metric.unit)}" for name, metric in self.metrics.items()),
         )
 
-    async def preview(self, target: Any, reach: Reach) -> Preview:  # noqa: ARG002
+    async def foresee(self, target: Any, reach: Reach) -> Preview:  # noqa: ARG002
         """What was agreed, and what it becomes."""
         agreed, _ = await agreed_of(reach.memory, self.baseline)
         return Preview(

@@ -88,10 +88,7 @@ async def _in_window(files: Files, path: str, since: float) -> list[FileState]:
     if not current.regular:
         raise StepError(f"{path} is no regular file, so it has no past that could be read")
     name = PurePosixPath(path)
-    patterns = [re.escape(name.name) + _TURN]
-    if name.suffix:
-        patterns.append(re.escape(name.stem) + _DATED + re.escape(name.suffix))
-    rotated = re.compile(f"(?:{'|'.join(patterns)}){_PACKED}", re.ASCII)
+    rotated = re.compile(rotated_names(path), re.ASCII)
     found = {}
     for state in await files.folder(str(name.parent)):
         match = rotated.fullmatch(PurePosixPath(state.path).name)
@@ -100,6 +97,15 @@ async def _in_window(files: Files, path: str, since: float) -> list[FileState]:
     # While a file is packed there are both; the packed one is not whole yet.
     whole = [state for state in found.values() if not (_is_packed(state) and _unpacked(state) in found)]
     return [current, *sorted(whole, key=lambda state: (-state.modified, state.path))]
+
+
+def rotated_names(path: str) -> str:
+    """A regular expression for the names of the files that the log was rotated into."""
+    name = PurePosixPath(path)
+    patterns = [re.escape(name.name) + _TURN]
+    if name.suffix:
+        patterns.append(re.escape(name.stem) + _DATED + re.escape(name.suffix))
+    return f"(?:{'|'.join(patterns)}){_PACKED}"
 
 
 def _is_gzip(state: FileState) -> bool:

@@ -53,7 +53,7 @@ class LogErrors(Check[LogsTarget]):
     async def measure(self, target: LogsTarget, reach: Reach) -> Measured:
         now = reach.now()
         format_ = make_format(target, now)
-        machine = await _machine(target, reach)
+        machine = await machine_of(target, reach)
         async with machine.files() as files:
             window = await read_window(files, target.path, format_, (now - self.window).timestamp())
         tally = window.tally
@@ -114,7 +114,8 @@ def _rate_percent(errors: int, total: int | None) -> float | None:
     return 0.0 if total is None and not errors else None
 
 
-async def _machine(target: LogsTarget, reach: Reach) -> Machine:
+async def machine_of(target: LogsTarget, reach: Reach) -> Machine:
+    """The machine that the log is on. Raises StepError when it cannot be logged in to."""
     if target.host is None:
         return ThisMachine()
     host = reach.targets.get(target.host)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from runbooks.status import Status
-from runbooks.steps.postgres_session import NoConnection, Session, grant, session_of
+from runbooks.steps.postgres_session import NoConnection, Session, grant, lacks_sight, session_of
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Check, Measured, Output
 from runbooks.steps.units import show
@@ -213,6 +213,11 @@ class PostgresConnections(Check[PostgresTarget]):
         "waiting": Output(title="waiting for a lock"),
     }
     headline: ClassVar[str] = "used_percent"
+
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """pg_monitor."""
+        return await lacks_sight(target, reach)
 
     async def measure(self, target: PostgresTarget, reach: Reach) -> Measured:
         """Our own connection is in `used`, for it takes a place, and in none of the states.

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, LiteralString
 from pydantic import Field
 
 from runbooks.steps.postgres_queries import ACTIVITY, FETCHED_LENGTH, Activity, activity_line
-from runbooks.steps.postgres_session import session_of
+from runbooks.steps.postgres_session import lacks_sight, session_of
 from runbooks.steps.postgres_tables import TableName, named_tables
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Check, Measured, Output
@@ -120,6 +120,11 @@ class PostgresExplainLocks(Check[PostgresTarget]):
 
     table: TableName | None = None
     mode: LockMode = Field(default="ACCESS EXCLUSIVE")
+
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """pg_monitor."""
+        return await lacks_sight(target, reach)
 
     async def measure(self, target: PostgresTarget, reach: Reach) -> Measured:
         """Raises StepError when the login sees only its own sessions, or the table is not there."""

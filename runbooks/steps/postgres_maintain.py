@@ -14,7 +14,14 @@ from runbooks.steps.action import Action, Call, Done, Failed, Preview, Risk
 from runbooks.steps.postgres_locks import LockMode
 from runbooks.steps.postgres_radius import Portion, radius
 from runbooks.steps.postgres_session import Session, session_of
-from runbooks.steps.postgres_tables import Table, TableName, all_tables, demand_permitted, named_tables
+from runbooks.steps.postgres_tables import (
+    Table,
+    TableName,
+    all_tables,
+    demand_permitted,
+    lacks_tables,
+    named_tables,
+)
 from runbooks.steps.postgres_work import (
     ANALYZE_PROGRESS,
     PATIENCE,
@@ -32,6 +39,8 @@ from runbooks.steps.step import Output, Value
 from runbooks.steps.units import show
 from runbooks.targets import PostgresTarget
 
+#: The first version with REINDEX CONCURRENTLY, and VACUUM that leaves a file's end alone.
+OLDEST = 120000
 #: Lines of the output; the rest is counted.
 MOST_LINES = 200
 #: What people are told before a rewrite.
@@ -74,8 +83,10 @@ class PostgresAction(Action[PostgresTarget]):
 
     @asynccontextmanager
     async def working(self, target: PostgresTarget) -> AsyncIterator[Work]:
-        """The connection: its statements end before the step's timeout does."""
+        """The connection: its statements end before the step's timeout does. Raises StepError."""
         async with working(target, seconds=self.seconds, lock_wait=self.lock_timeout) as work:
+            if work.version_number < OLDEST:
+                raise StepError(f"{target.where()} is older than PostgreSQL 12, which {self.kind} needs")
             yield work
 
     async def chosen(
@@ -156,6 +167,11 @@ class PostgresAnalyze(PostgresAction):
     tables: tuple[TableName, ...] = Field(default=(), strict=False)
     changed_rows: int = Field(default=1000, ge=0)
 
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """The right to maintain the tables."""
+        return await lacks_tables(await session_of(target, reach), target, "analyze")
+
     def lines(self, target: PostgresTarget) -> tuple[str, ...]:
         """Which tables."""
         which = ", ".join(self.tables) or (
@@ -183,7 +199,7 @@ class PostgresAnalyze(PostgresAction):
         }
         return Done(values=values, summary=_counted(len(tally.done), "analyzed"), output=tally.output)
 
-    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """What it would reach now."""
         tables = await self.chosen(await session_of(target, reach), target, self.tables, self._is_due)
         works = [Portion(name=table.shown, bytes=table.bytes, copy=0.0) for table in tables]
@@ -213,6 +229,11 @@ class PostgresVacuum(PostgresAction):
     older_than: int = Field(default=100_000_000, ge=0)
     analyze: bool = True
     full: bool = False
+
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """The right to maintain the tables."""
+        return await lacks_tables(await session_of(target, reach), target, "vacuum")
 
     @property
     def risk(self) -> Risk:  # type: ignore[override] # a rewrite is another thing than a clean-up
@@ -293,7 +314,7 @@ class PostgresVacuum(PostgresAction):
             warnings=tuple(self._kept_alive(tally.done, now)),
         )
 
-    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """What it would reach now."""
         session = await session_of(target, reach)
         tables = await self.chosen(session, target, self.tables, self._is_due)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from runbooks.spec.model import Duration, parse_duration, show_duration
 from runbooks.steps.postgres import first_lines
-from runbooks.steps.postgres_session import session_of
+from runbooks.steps.postgres_session import lacks_sight, session_of
 from runbooks.steps.reach import Reach
 from runbooks.steps.sql_text import without_values
 from runbooks.steps.step import Check, Measured, Output
@@ -85,6 +85,11 @@ class PostgresLongQueries(Check[PostgresTarget]):
     headline: ClassVar[str] = "count"
 
     longer_than: Duration = Field(default=parse_duration("30s"), ge=timedelta(0))
+
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """pg_monitor."""
+        return await lacks_sight(target, reach)
 
     async def measure(self, target: PostgresTarget, reach: Reach) -> Measured:
         """An age is 0 when nothing of its sort is there. Raises StepError when the login sees only its own

@@ -25,7 +25,14 @@ from runbooks.steps.postgres_locks import LockMode
 from runbooks.steps.postgres_maintain import PostgresAction, Tally
 from runbooks.steps.postgres_radius import Portion, radius
 from runbooks.steps.postgres_session import Session, session_of
-from runbooks.steps.postgres_tables import Table, TableName, all_tables, demand_permitted, named_tables
+from runbooks.steps.postgres_tables import (
+    Table,
+    TableName,
+    all_tables,
+    demand_permitted,
+    lacks_tables,
+    named_tables,
+)
 from runbooks.steps.postgres_work import INDEX_PROGRESS, Gone, LockWait, Work, login_of, told, working
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output
@@ -74,6 +81,11 @@ class PostgresReindex(PostgresAction):
     concurrently: bool = True
     #: It waits for every transaction that may still use the old index: longer than for a mere lock.
     lock_timeout: LockWait = parse_duration("1m")
+
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """The right to maintain the tables."""
+        return await lacks_tables(await session_of(target, reach), target, "reindex")
 
     @property
     def risk(self) -> Risk:  # type: ignore[override] # keeping writers out is another thing
@@ -124,7 +136,7 @@ class PostgresReindex(PostgresAction):
             return where
         return f"{where} of at least {self.at_least_mib:g} MiB that is more than {self.bloated_above:g} % air"
 
-    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """What it would reach now."""
         session = await session_of(target, reach)
         indexes, tables = await self._meant(session, target)

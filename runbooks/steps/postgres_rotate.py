@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import psycopg
@@ -12,8 +13,9 @@ from pydantic import Field, model_validator
 from runbooks.errors import StepError
 from runbooks.steps.action import Call, Done, Doubtful, Failed, Risk
 from runbooks.steps.postgres_maintain import PostgresAction
-from runbooks.steps.postgres_session import NoConnection, connect
+from runbooks.steps.postgres_session import NoConnection, connect, session_of
 from runbooks.steps.postgres_work import NotPermitted, Work, login_of
+from runbooks.steps.reach import Reach
 from runbooks.steps.secret_file import Holds, Secret, SecretFile, SecretPlace
 from runbooks.steps.step import Output
 from runbooks.targets import PostgresTarget
@@ -25,6 +27,12 @@ CHANCE = 32
 PUTTING_BACK = 8.0
 
 RoleName = Annotated[str, Field(min_length=1, max_length=63)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Creator:
+    name: str
+    creates: bool
 
 
 class PostgresRotatePassword(PostgresAction):
@@ -54,6 +62,21 @@ class PostgresRotatePassword(PostgresAction):
         if self.spare == self.role:
             raise ValueError("`spare:` is another login than `role:`")
         return self
+
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """The right to change other logins' passwords; its own it may always change."""
+        (login,) = await (await session_of(target, reach)).fetch(
+            _Creator,
+            "SELECT quote_ident(rolname) AS name, rolsuper OR rolcreaterole AS creates FROM pg_roles"
+            " WHERE rolname = current_user",
+        )
+        if login.creates:
+            return ()
+        grants = (
+            f"ALTER ROLE {login.name} CREATEROLE, and since PostgreSQL 16 ADMIN OPTION on the other login"
+        )
+        return (f"{login.name} may change its own password only: {grants}",)
 
     def lines(self, target: PostgresTarget) -> tuple[str, ...]:
         """Whose, where it is written, and what happens to the old one."""

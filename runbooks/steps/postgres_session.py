@@ -151,6 +151,17 @@ class Session:
             )
 
 
+async def lacks_sight(target: PostgresTarget, reach: Shared) -> tuple[str, ...]:
+    """What the login lacks to see other people's sessions. Raises NoConnection."""
+    try:
+        await (await session_of(target, reach)).demand_sight()
+    except NoConnection:
+        raise
+    except StepError as error:
+        return (str(error),)
+    return ()
+
+
 def grant(login: str) -> str:
     """What to do about a login that may not see enough."""
     return f"let it see all: GRANT pg_monitor TO {login}"

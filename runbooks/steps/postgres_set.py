@@ -105,6 +105,16 @@ class PostgresSet(PostgresAction):
     watch: Annotated[Duration, up_to("1h")] = parse_duration("10s")
     every: Annotated[Duration, up_to("10m")] = parse_duration("5s")
 
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """The right to have the settings read again; which settings it may change depends on the step."""
+        session = await session_of(target, reach)
+        login = await login_of(session)
+        (may,) = await session.fetch(_May, _MAY)
+        if login.superuser or may.reloads:
+            return ()
+        return (f"GRANT EXECUTE ON FUNCTION pg_reload_conf() TO {login.name}",)
+
     @field_validator("settings")
     @classmethod
     def _no_secrets(cls, settings: dict[str, str]) -> dict[str, str]:
@@ -132,7 +142,7 @@ class PostgresSet(PostgresAction):
         demand_targets(self.checks, targets)
         return ()
 
-    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """What is in force now."""
         found = await settings_of(await session_of(target, reach))
         lines = []

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, show_duration
-from runbooks.steps.postgres_session import Session, session_of
+from runbooks.steps.postgres_session import NoConnection, Session, lacks_sight, session_of
 from runbooks.steps.reach import Reach
 from runbooks.steps.sql_text import without_values
 from runbooks.steps.step import Check, Measured, Output
@@ -104,6 +104,20 @@ class PostgresSlowQueries(Check[PostgresTarget]):
     top: int = Field(default=10, ge=1, le=100)
     by: Literal["total", "mean", "calls"] = "total"
     least_calls: int = Field(default=1, ge=1)
+
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """The extension, and pg_monitor."""
+        lacking = list(await lacks_sight(target, reach))
+        step = cls()
+        session = await session_of(target, reach)
+        try:
+            await step._counted(session, target, await step._extension(session, target))
+        except NoConnection:
+            raise
+        except StepError as error:
+            lacking.append(str(error))
+        return tuple(lacking)
 
     async def measure(self, target: PostgresTarget, reach: Reach) -> Measured:
         """The first time, and after a reset, what was counted since the reset. Raises StepError when the

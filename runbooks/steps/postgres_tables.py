@@ -9,7 +9,7 @@ from pydantic import Field
 
 from runbooks.errors import StepError
 from runbooks.steps.postgres_session import Session
-from runbooks.steps.postgres_work import Login, Work
+from runbooks.steps.postgres_work import Login, Work, login_of
 from runbooks.targets import PostgresTarget
 from runbooks.visible import one_line
 
@@ -97,6 +97,16 @@ async def named_tables(reader: Work | Session, target: PostgresTarget, names: Se
             )
         found.update((table.oid, table) for table in tables)
     return list(found.values())
+
+
+async def lacks_tables(reader: Session, target: PostgresTarget, verb: str) -> tuple[str, ...]:
+    """What the login lacks to do that to every table that is there."""
+    tables, login = await all_tables(reader), await login_of(reader)
+    try:
+        demand_permitted(tables, login, reader.version_number, verb, target.where())
+    except StepError as error:
+        return (str(error),)
+    return ()
 
 
 def demand_permitted(tables: Iterable[Table], login: Login, version: int, verb: str, where: str) -> None:

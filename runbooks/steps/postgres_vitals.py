@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Literal, LiteralString
 
 from runbooks.errors import StepError
 from runbooks.steps.action import Action, Call, Done, Risk
-from runbooks.steps.postgres_session import session_of
+from runbooks.steps.postgres_session import lacks_sight, session_of
 from runbooks.steps.postgres_tables import all_tables
+from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output, Value
 from runbooks.steps.units import show
 from runbooks.targets import PostgresTarget
@@ -67,6 +68,11 @@ class PostgresVitals(Action[PostgresTarget]):
 
     target: str
     moment: Literal["before", "after"]
+
+    @classmethod
+    async def lacks(cls, target: PostgresTarget, reach: Reach) -> tuple[str, ...]:
+        """pg_monitor."""
+        return await lacks_sight(target, reach)
 
     def lines(self, target: PostgresTarget) -> tuple[str, ...]:
         """What it looks at."""

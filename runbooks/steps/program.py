@@ -27,7 +27,7 @@ LONGEST_VALUE = 4000
 #: Seconds that the patterns may search what came at one time.
 _SEARCH_SECONDS = 1.0
 #: What a machine takes longer for than Maint, when it ends a program that Maint has lost.
-_SLACK = timedelta(seconds=60)
+SLACK = timedelta(seconds=60)
 
 
 def _as_text(value: Any) -> Any:
@@ -210,7 +210,7 @@ class Program(Action[HostTarget]):
             stdin=self.stdin,
             script=script,
             grace=self.grace,
-            longest=self.timeout + self.grace + _SLACK,
+            longest=self.timeout + self.grace + SLACK,
         )
 
     def _options(self) -> tuple[str, ...]:

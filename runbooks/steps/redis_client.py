@@ -30,6 +30,10 @@ _LABELS: tuple[tuple[type[BaseException], str, str], ...] = (
 )
 
 
+#: Seconds that looking at a login's permissions may take.
+LOOK = 5.0
+
+
 class RedisRefused(StepError):
     """Redis did not answer, or refused. `permission`: the login may not run the command."""
 
@@ -64,6 +68,19 @@ async def connected(target: RedisTarget, seconds: float, needs: str = "+ping +in
         raise RedisRefused(f"{target.where()}: no answer within {show(seconds, 's')}") from error
     except RedisError as error:
         raise _refused(error, target, needs) from error
+
+
+async def lacks_commands(target: RedisTarget, needs: str, *commands: str) -> tuple[str, ...]:
+    """Which of these commands the login may not run; none is run. Raises RedisRefused, also when nobody can
+    tell: ACL DRYRUN is there from Redis 7 on."""
+    async with connected(target, LOOK, needs="+acl|whoami +acl|dryrun") as client:
+        login = str(await client.acl_whoami())
+        answers = [await client.acl_dryrun(login, *each.split()) for each in commands]
+    lacking = [each for each, answer in zip(commands, answers, strict=True) if answer != "OK"]
+    if not lacking:
+        return ()
+    names = ", ".join(each.partition(" ")[0] for each in lacking)
+    return (f"{login} may not run {names}: ACL SETUSER {login} {needs}",)
 
 
 def _refused(error: RedisError, target: RedisTarget, needs: str) -> RedisRefused:

@@ -9,7 +9,7 @@ from runbooks.errors import StepError
 from runbooks.status import Status
 from runbooks.steps.postgres_settings import SettingValue
 from runbooks.steps.reach import Reach
-from runbooks.steps.redis_client import connected
+from runbooks.steps.redis_client import connected, lacks_commands
 from runbooks.steps.step import Check, Measured, Output
 from runbooks.steps.wanted_file import WantedPath, read_wanted
 from runbooks.targets import RedisTarget
@@ -92,6 +92,11 @@ class RedisConfigDiff(Check[RedisTarget]):
         if (self.file is None) == (not self.settings):
             raise ValueError("`file:` or `settings:` says what is wanted")
         return self
+
+    @classmethod
+    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:  # noqa: ARG003
+        """What its login needs."""
+        return await lacks_commands(target, "+config|get", "CONFIG GET *")
 
     async def measure(self, target: RedisTarget, reach: Reach) -> Measured:  # noqa: ARG002
         """A warning by itself: the file is not as it was committed. Raises StepError when Redis cannot be

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from runbooks.spec.model import Duration, parse_duration, show_duration, up_to
 from runbooks.steps.reach import Reach
-from runbooks.steps.redis_client import connected
+from runbooks.steps.redis_client import connected, lacks_commands
 from runbooks.steps.step import Check, Measured, Output, Timeout
 from runbooks.steps.units import show
 from runbooks.targets import RedisTarget
@@ -69,6 +69,11 @@ class RedisSlowlog(Check[RedisTarget]):
 
     top: int = Field(default=10, ge=1, le=100)
     slower_than: Duration = Field(default=parse_duration("0s"), ge=timedelta(0))
+
+    @classmethod
+    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:  # noqa: ARG003
+        """What its login needs."""
+        return await lacks_commands(target, "+slowlog +config|get", "SLOWLOG GET", "CONFIG GET *")
 
     async def measure(self, target: RedisTarget, reach: Reach) -> Measured:
         """The first time everything that is in the log. Raises StepError when Redis cannot be asked, or keeps
@@ -142,6 +147,13 @@ class RedisBigKeys(Check[RedisTarget]):
     for_at_most: Annotated[Duration, up_to("5m")] = parse_duration("20s")
     big_mib: float = Field(default=1, gt=0)
     top: int = Field(default=10, ge=1, le=100)
+
+    @classmethod
+    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:  # noqa: ARG003
+        """What its login needs."""
+        return await lacks_commands(
+            target, "+scan +memory|usage +type +dbsize ~*", "SCAN 0", "MEMORY USAGE key", "TYPE key"
+        )
 
     async def measure(self, target: RedisTarget, reach: Reach) -> Measured:
         """Raises StepError when Redis cannot be asked. It never uses KEYS, which stops everybody."""

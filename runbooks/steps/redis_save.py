@@ -10,7 +10,8 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from runbooks.errors import StepError
 from runbooks.steps.action import Action, Call, Done, Failed, Risk
-from runbooks.steps.redis_client import RedisRefused, connected
+from runbooks.steps.reach import Reach
+from runbooks.steps.redis_client import RedisRefused, connected, lacks_commands
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
 from runbooks.targets import RedisTarget
@@ -34,6 +35,11 @@ class RedisBgsave(Action[RedisTarget]):
     }
 
     target: str
+
+    @classmethod
+    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:  # noqa: ARG003
+        """What its login needs."""
+        return await lacks_commands(target, "+bgsave", "BGSAVE", "INFO")
 
     def lines(self, target: RedisTarget) -> tuple[str, ...]:
         """What it does, and what it needs."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -57,6 +57,12 @@ class Step(Spec):
     also_names: ClassVar[Mapping[str, type[TargetBase]]] = {}
     #: Of kinds that have some; a kind whose outputs the file defines has a field of that name instead.
     outputs: ClassVar[Mapping[str, Output]]
+
+    @classmethod
+    async def lacks(cls, target: Any, reach: "Reach") -> tuple[str, ...] | None:  # noqa: ARG003 - a hook
+        """What Maint's login lacks there for steps of this kind, each with what to grant; for `maint doctor`.
+        None: this kind has nothing to look at. It changes nothing. Raises StepError when it cannot look."""
+        return None
 
     def declared(self) -> Mapping[str, Output]:
         """The outputs of this very step; kinds whose outputs the file defines override it."""

@@ -121,10 +121,10 @@ async def test_what_cannot_be_measured_is_told(
 ) -> None:
     """The gate opens all the same."""
 
-    async def preview(*_: object) -> Preview:
+    async def foresee(*_: object) -> Preview:
         raise fault
 
-    monkeypatch.setattr(PostgresVacuum, "preview", preview)
+    monkeypatch.setattr(PostgresVacuum, "foresee", foresee)
     async with build({"rewrite": REWRITE}, targets={"db": at(shop)}) as house:
         house.scrub.add("hunter22")
         found: Mapping[str, Preview] = await house.engine.previews("rewrite", {})

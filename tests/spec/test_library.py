@@ -35,6 +35,7 @@ def test_they_load_where_there_is_no_target_at_all() -> None:
         "database-maintenance",
         "deploy-rollout",
         "health",
+        "performance-review",
         "restart-service",
         "restore-database",
         "restore-table",

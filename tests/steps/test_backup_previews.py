@@ -26,7 +26,7 @@ async def preview(world: World, kind: str, target: str, **fields: Any) -> Previe
     action = ACTIONS[kind].model_validate({"target": target, **fields})
     async with Connections() as connections:
         reach = Reach(targets=world.targets, connections=connections, now=world.now, backups=world.kept)
-        found = await action.preview(world.targets[target], reach)
+        found = await action.foresee(world.targets[target], reach)
         assert found is not None
         return found
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -269,3 +270,31 @@ def test_what_is_not_clear_is_refused(fields: dict[str, str]) -> None:
 
     with pytest.raises(ValidationError):
         PostgresRotatePassword.model_validate(given)
+
+
+async def test_who_is_killed_in_the_middle_goes_on_from_the_files(url: str, file: Path) -> None:
+    """kill -9 at whatever moment: afterwards the same step ends with one password that works."""
+    for wait in (0.0, 0.02, 0.05, 0.1, 0.2):
+        program = [sys.executable, "-m", "tests.steps.test_postgres_rotate", url, str(file)]
+        process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        await process.stdout.readline()
+        await asyncio.sleep(wait)
+        process.kill()
+        await process.wait()
+
+        await rotate(url, file)
+
+        assert gets_in(url, "shop", text(file))
+        assert alone(file)
+
+
+async def _rotate_for_ever(url: str, file: Path) -> None:
+    sys.stdout.write("now\n")
+    sys.stdout.flush()
+    while True:
+        await rotate(url, file)
+
+
+if __name__ == "__main__":  # a process to be killed
+    asyncio.run(_rotate_for_ever(sys.argv[1], Path(sys.argv[2])))

@@ -76,7 +76,7 @@ class BackupPreview(Action[BackupsTarget]):
         whose = f" of {self.of}" if self.of else ""
         return (f"lists the backups{whose} in {target.name} that are not kept: {self.keep.words()}", _ALWAYS)
 
-    async def preview(self, target: BackupsTarget, reach: Reach) -> Preview:
+    async def foresee(self, target: BackupsTarget, reach: Reach) -> Preview:
         """What would go if it began now."""
         there = _in(target, await reach.backups.present(self.of))
         going = [each.backup for each in decide(there, self.keep.as_keep(), reach.now()) if each.goes]

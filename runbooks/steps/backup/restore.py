@@ -156,7 +156,7 @@ class PostgresRestore(_OfBackup):
         """Two must have said yes before a database is replaced."""
         return 2 if self.replace else 0
 
-    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """What it would bring and what would be lost, by sizes: `postgres.restore_preview` counts rows."""
         backup = await chosen(reach.backups, self.of or target.name, self.backup, ("full", "schema"))
         async with connect(target, read_only=True) as connection:

@@ -106,7 +106,7 @@ class PostgresBackup(Action[PostgresTarget]):
         lines.append(f"looks at the result, and stores it in {self.store}")
         return (*lines, *(["reads it back from every place"] if self.read_back else []))
 
-    async def preview(self, target: PostgresTarget, reach: Reach) -> Preview:
+    async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """How much it would be, how long it usually takes, and how much room there is."""
         async with connect(target, read_only=True) as connection:
             server = await look_at(connection)

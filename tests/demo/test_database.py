@@ -1,0 +1,41 @@
+"""The shop's database is maintained from Slack: asked for by one person, approved by another one."""
+
+import pytest
+
+from bot.demo.demo import Running
+from tests.demo.test_runbooks import approve_all, card_of
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workspace takes as many messages as it is sent."""
+    monkeypatch.setattr("runbooks.records.cards.INTERVAL", 0.05)
+
+
+async def test_the_monthly_evening_runs_to_its_end(serviced: Running) -> None:
+    """The gate shows what the steps would reach; what the demo has not is worth a look, and no more."""
+    line = "database-maintenance target=db store=backups watch=2s watch-every=1s"
+    card = await card_of(serviced, line, "Maintenance of db")
+    (asked,) = await approve_all(serviced, card, lambda: "Done" in card.shown)
+
+    assert "lock SHARE UPDATE EXCLUSIVE" in asked or "nothing has to be done at this moment" in asked
+    assert "longest open transaction" in asked
+    assert "replication: no replicas" in asked
+    assert "Before and after" in card.shown
+
+
+async def test_slow_queries_say_what_the_demo_lacks(serviced: Running) -> None:
+    """And who waits for whom is looked at all the same."""
+    card = await card_of(serviced, "slow-queries target=db", "Slow queries of db")
+    await serviced.sandbox.wait_for(lambda: "Done" in card.shown, 20)
+
+    assert "Who waits for whom" in card.shown
+
+
+async def test_the_week_is_compared_with_a_baseline_that_people_agreed_on(serviced: Running) -> None:
+    """First there is none; whoever agrees sees the numbers, and the next review has one."""
+    line = "performance-review app=shop log=shop-access-log db=db cache=cache host=local"
+    card = await card_of(serviced, f"{line} update=true", "Performance of shop")
+    seen = await approve_all(serviced, card, lambda: "Done" in card.shown)
+
+    assert "no data → " in seen[-1]
