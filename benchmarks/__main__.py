@@ -7,7 +7,18 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import acknowledge, audit, checks, runs, search, start, takeover, verify, waiting
+from benchmarks import (
+    access_review,
+    acknowledge,
+    audit,
+    checks,
+    runs,
+    search,
+    start,
+    takeover,
+    verify,
+    waiting,
+)
 from benchmarks.figure import Figure
 
 BENCHMARKS = {
@@ -20,6 +31,7 @@ BENCHMARKS = {
     "takeover": takeover.measure,
     "search": search.measure,
     "verify": verify.measure,
+    "access_review": access_review.measure,
 }
 
 
