@@ -143,7 +143,7 @@ def make(path: Path) -> Truth:
         if status in (401, 403):
             once.clients[client] += 1
             once.agents[agent] += 1
-    dirty = [b"no request at all\n", b"\x16\x03\x01\x02\n", b'"half a line\n', b"-\n"][:DIRTY]
+    dirty = [b"no request at all\n", b"\x16\x03\x01\x02\n", b"half a line\n", b"-\n"][:DIRTY]
     times = SIZE // sum(map(len, rows))
     with path.open("wb") as file:
         for _ in range(times):

@@ -155,6 +155,8 @@ def test_every_command_explains_itself(word: str) -> None:
 def test_every_shipped_runbook_has_a_purpose_and_an_owner() -> None:
     """Who is tired reads why a runbook exists and whom to ask."""
     for path in SHIPPED.rglob("*.yaml"):
+        if path.stem.endswith(".test"):
+            continue
         runbook = yaml.safe_load(path.read_text())
         assert runbook["purpose"], path
         assert runbook["owner"], path

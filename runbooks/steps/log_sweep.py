@@ -127,7 +127,7 @@ class Sweep(Action[HostTarget]):
 
     def _age(self) -> str:
         unit = "used" if self.by_use else "written to"
-        return f"not {unit} for {show_duration(self.older_than)}"
+        return f"not {unit} for {show(self.older_than.total_seconds(), 's')}"
 
     async def act(self, target: HostTarget, call: Call) -> Done:
         """Lists, and unless it is a preview, takes what was listed."""

@@ -29,8 +29,10 @@ def plan(name: str, **given: Any) -> Plan:
 def test_they_load_where_there_is_no_target_at_all() -> None:
     """What a team does not have keeps none of its settings from being read."""
     assert set(load_library(None, {})) == {
+        "access-log-review",
         "deploy-rollout",
         "health",
+        "log-maintenance",
         "restart-service",
         "rollback",
         "scale-service",

@@ -37,13 +37,14 @@ _SAMPLE, _ODD = 256 * 1024, 20
 #: Pieces of that size from which frequent requests are learnt.
 _SAMPLES, _MOST_KNOWN = 128, 60_000
 
-#: One line is one column: what parts a line in two would be an error for each part, as long as the line. Of
-#: requests that are not known yet, numbers between slashes are made the same: their route is.
+#: One line is one column: what parts a line in two would be an error for each part, as long as the line.
+#: Of requests that are not known yet, numbers between slashes are made the same: their route is.
 _SCAN = """
 create temp table counted as
 select case when fits then status end as status, case when fits then took end as took,
        case when fits then coalesce(route, '') end as route,
-       case when fits and route is null then regexp_replace(request, '/[0-9]+([/ ]|$)', '/0\\1', 'g') end as request,
+       case when fits and route is null then regexp_replace(request, '/[0-9]+([/ ]|$)', '/0\\1', 'g')
+       end as request,
        case when fits and status in (' 401 ', ' 403 ') then split_part(part[1], ' ', 1) end as client,
        case when fits and status in (' 401 ', ' 403 ') then part[6] end as agent,
        case when not fits then line end as odd,
@@ -53,8 +54,9 @@ from (select line, part, left(part[3], 5) as status, split_part(part[2], '?', 1)
              coalesce(len(part) = 7 and part[5] = ' ' and strlen(line) <= {longest}
                and left(right(part[1], 29), 12) in ({days}) and strlen(right(part[1], 29)) = 29, false) as fits
       from (select line, string_split(line, '"') as part
-            from read_csv('{path}', auto_detect = false, header = false, delim = '\x01\x02\x03\x04', quote = '',
-                escape = '', new_line = '\\n', compression = 'none', nullstr = '\x01\x02\x01',
+            from read_csv('{path}', auto_detect = false, header = false, delim = '\x01\x02\x03\x04',
+                quote = '', escape = '', new_line = '\\n', compression = 'none',
+                nullstr = '\x01\x02\x01',
                 store_rejects = true, rejects_limit = 0, buffer_size = {buffer}, max_line_size = {longest},
                 columns = {{'line': 'VARCHAR'}}))) as lines
 left join known using (request)
@@ -166,8 +168,8 @@ def _days(asked: dict[str, Any]) -> list[str]:
 
 
 def _frequent(source: Source) -> list[str]:
-    """The first lines of requests, without what follows `?`, in pieces from all over the log: with their routes
-    known, there are few things to be told apart while it is read."""
+    """The first lines of requests, without what follows `?`, in pieces from all over the log: with their
+    routes known, there are few things to be told apart while it is read."""
     found: set[bytes] = set()
     step = max(_SAMPLE, source.size // _SAMPLES)
     for at in range(0, source.size, step):
