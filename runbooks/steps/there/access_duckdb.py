@@ -52,7 +52,8 @@ select case when fits then status end as status, case when fits then took end as
 from (select line, part, left(part[3], 5) as status, split_part(part[2], '?', 1) as request,
              split_part(part[7], ' ', {place}) as took,
              coalesce(len(part) = 7 and part[5] = ' ' and strlen(line) <= {longest}
-               and left(right(part[1], 29), 12) in ({days}) and strlen(right(part[1], 29)) = 29, false) as fits
+               and left(right(part[1], 29), 12) in ({days}) and strlen(right(part[1], 29)) = 29,
+               false) as fits
       from (select line, string_split(line, '"') as part
             from read_csv('{path}', auto_detect = false, header = false, delim = '\x01\x02\x03\x04',
                 quote = '', escape = '', new_line = '\\n', compression = 'none',
