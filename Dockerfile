@@ -44,6 +44,7 @@ RUN groupadd --gid 10001 maint \
       "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=build /opt/maint /opt/maint
 ENV PATH=/opt/maint/bin:$PATH \
+    MPLCONFIGDIR=/tmp/matplotlib \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     MAINT_CONFIG=/etc/maint/maint.yaml

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,17 +132,24 @@ def check(config: Path) -> None:
 
 
 @main.command()
+@click.argument("targets", nargs=-1, metavar="[TARGET …]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 @click.pass_obj
-def doctor(config: Path, as_json: bool) -> None:
+def doctor(config: Path, targets: tuple[str, ...], as_json: bool) -> None:
     """Look whether everything that Maint needs is there.
 
-    Slack's tokens and scopes, channels, usergroups, clocks, the database and the keys; nothing is changed.
+    Slack's tokens and scopes, channels, usergroups, clocks, the database and the keys; with targets, whether
+    the steps can do there what they are meant to: rights, programs, room. Nothing is changed.
     Ends with 0 when all is well, 1 when something is worth a look, 2 when Maint cannot work so.
     """
     from bot.doctor import doctor as run
 
-    sys.exit(run(config, os.environ, click.echo, as_json=as_json))
+    if not targets:
+        sys.exit(run(config, os.environ, click.echo, as_json=as_json))
+    from bot.examining import examine_targets
+
+    look = partial(examine_targets, names=targets)
+    sys.exit(run(config, os.environ, click.echo, as_json=as_json, look=look))
 
 
 @main.command()
@@ -218,6 +226,20 @@ def audit_key(file: Path) -> None:
     public = audit_key_file(file)
     click.echo(f"The public key, for `audit: public_keys:` of whoever verifies:\n{public}")
     click.echo(f"Maint signs with it when it finds MAINT_AUDIT_KEY_FILE={file.absolute()}")
+
+
+@main.command(name="decrypt-backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE")
+@click.argument("to", type=click.Path(path_type=Path, dir_okay=False), metavar="TO")
+def decrypt_backup(file: Path, to: Path) -> None:
+    """Decrypt a backup.
+
+    Writes FILE in clear into TO, for pg_restore. The key is in MAINT_BACKUP_KEY; neither settings nor a
+    database are needed.
+    """
+    from bot.decrypting import decrypt_backup as run
+
+    sys.exit(run(file, to, os.environ, click.echo))
 
 
 @main.command()

@@ -16,7 +16,11 @@ from bot.authority import Granted
 from bot.clock import Clock
 from bot.config_event import config_loaded, slack_connected, this_process
 from bot.core import Core, open_core
+from bot.digests import open_digests
 from bot.doctor import group_findings
+from bot.hooks.receiving import Receiving
+from bot.hooks.silences import Silenced
+from bot.hooks.told import Known
 from bot.http import HttpServer, make_http
 from bot.logs import set_up_logs
 from bot.notify.opening import open_courier
@@ -38,6 +42,7 @@ from runbooks.status import Status
 from runbooks.steps.reach import utc_now
 from runbooks.watch.schedules import Schedules
 from runbooks.watch.sentry import Sentry
+from runbooks.watch.thinning import Thinning
 
 log = structlog.get_logger()
 
@@ -163,7 +168,6 @@ class Server:
         await crew.start()
         edge.start()
         stack.push_async_callback(self._drain, edge, crew)
-        await self._watch_the_clock(core, by, stack)
         await core.services.alerts.let_go(settings.targets)
         courier = await stack.enter_async_context(
             open_courier(
@@ -177,18 +181,23 @@ class Server:
             )
         )
         core.services.alerts.on_change(courier.nudge)
-        sweep = (self._rhythm or Rhythm()).sweep
-        sentry = Sentry(core.records, core.duties, self._now, sweep=sweep)
-        sentry.start()
-        stack.push_async_callback(sentry.stop)
+        await self._watch_the_clock(core, by, edge, stack)
         tidying = asyncio.create_task(self._tidy(core.records, edge.publisher, crew))
         stack.callback(tidying.cancel)
         anchoring = asyncio.create_task(Anchoring(core.services.proof, self._now).run(), name="anchoring")
         stack.callback(anchoring.cancel)
+        if core.silences.sources:
+            looking = Silenced(core.silences, core.services.alerts).run()
+            stack.callback(asyncio.create_task(looking, name="silenced").cancel)
         over_http = settings.slack.mode == "http"
         if over_http or settings.http is not None:
             address = settings.http_address()
-            http = make_http(self._faults, [slack_route(app, secret)] if over_http else [])
+            routes = [slack_route(app, secret)] if over_http else []
+            if settings.hooks:
+                known = Known(targets=settings.targets, runbooks=self._loaded.runbooks)
+                alerts = core.services.alerts
+                routes.append(Receiving(settings.hooks, known, core.records, alerts, self._now).route())
+            http = make_http(self._faults, routes)
             server = HttpServer(http, address.host, address.port)
             stack.push_async_callback(server.stop)
             self.port = await server.start()
@@ -199,18 +208,31 @@ class Server:
             stack.push_async_callback(self._sockets.close)
             await self._sockets.connect(client.web)
 
-    async def _watch_the_clock(self, core: Core, by: Person, stack: AsyncExitStack) -> None:
-        """What is on a schedule begins by itself from now on, and a freeze ends."""
+    async def _watch_the_clock(self, core: Core, by: Person, edge: Edge, stack: AsyncExitStack) -> None:
+        """What is on a schedule begins by itself from now on, a freeze ends, and what is due is done."""
         fit = {name: each for name, each in self._loaded.runbooks.items() if name not in self._loaded.unfit}
-        schedules = Schedules(database=core.records, runbooks=fit, starter=core.engine, now=self._now)
+        rhythm = self._rhythm or Rhythm()
+        digests = await stack.enter_async_context(open_digests(core, fit, edge.people, edge.board.nudge))
+        schedules = Schedules(
+            database=core.records,
+            runbooks=fit,
+            starter=core.engine,
+            now=self._now,
+            reporter=digests.reporter,
+        )
         await schedules.begin()
         clock = Clock(
             {"freezes": partial(core.engine.end_freezes, by), "schedules": schedules.look},
             {id_: entry.times for id_, entry in schedules.entries.items()},
-            self._rhythm.sweep if self._rhythm else 1.0,
+            rhythm.sweep,
         )
+        stack.push_async_callback(schedules.stop)
         clock.start()
         stack.push_async_callback(clock.stop)
+        duties = (*core.duties, digests.duty(schedules.entries))
+        sentry = Sentry(core.records, duties, self._now, sweep=rhythm.sweep)
+        sentry.start()
+        stack.push_async_callback(sentry.stop)
 
     async def _warn(self, client: SlackClient) -> None:
         """Says in the log which usergroups of roles are not there, or empty: nobody has those roles."""
@@ -252,11 +274,14 @@ class Server:
         """Removes what is old, and mends cards that nobody works on any more."""
         # Nobody else works on a SQLite file; on PostgreSQL another replica may, on a young card.
         alone = self._loaded.settings.database_url().startswith("sqlite")
+        keep = self._loaded.settings.alerts.keep
         age = timedelta(0) if alone else CARD_AGE
+        thinning = Thinning(records, self._loaded.settings.trends.keep(), self._now)
         while True:
             try:
                 await publisher.mend(datetime.now(UTC) - age, INTERRUPTED)
-                await records.prune()
+                await records.prune(watch_days=keep / timedelta(days=1))
+                await thinning.round()
                 await crew.tidy()
             except MaintError as error:
                 log.warning("maint.tidy.failed", error=str(error))

@@ -5,7 +5,7 @@ This reads the document, not the model, so that a fault in one part does not hid
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runbooks.access import DIRECT
@@ -117,6 +117,22 @@ def unknown_names(document: Document, runbook: Runbook) -> Iterable[Fault]:
             yield Fault(runbook.path, line, 0, f"there is no channel `{channel}`", hint)
 
 
+def channelless_reports(runbook: Runbook) -> Iterable[Fault]:
+    """Reports on a schedule that would go nowhere."""
+    for schedule in runbook.schedule:
+        if schedule.report != "none" and not (schedule.channel or runbook.channel):
+            message = f"the report `{schedule.report}` has no channel to go to"
+            yield Fault(runbook.path, 0, 0, message, "give the schedule `channel:`")
+
+
+def where_there_are_channels(document: Document, runbook: Runbook) -> Runbook:
+    """The runbook with those of its schedules whose channel maint.yaml has: of what ships, the others wait
+    for a team that gives one that name."""
+    channels = _keys(document, ("slack", "channels"))
+    there = tuple(each for each in runbook.schedule if not each.channel or each.channel in channels)
+    return runbook if there == runbook.schedule else replace(runbook, schedule=there)
+
+
 def unknown_remedies(runbook: Runbook, runbooks: Collection[str]) -> Iterable[Fault]:
     """Runbooks and steps under `remedies:` that there are not."""
     steps = [step.id for step in runbook.steps]
@@ -157,7 +173,8 @@ def _targets(document: Document) -> Iterable[Fault]:
                 message = f"a target's name is its key: `{target}`"
                 yield document.fault(("targets", target, field), message, "remove this line", at_key=True)
         host: KeyPath = ("targets", target, "host")
-        if document.get(("targets", target, "type")) == "logs" and _is_said(document, host):
+        of_host = document.get(("targets", target, "type")) in ("logs", "postgres")
+        if of_host and _is_said(document, host):
             name = document.get(host)
             if name not in hosts:
                 known = f"there are: {', '.join(hosts)}" if hosts else "there is none"

@@ -8,11 +8,14 @@ from datetime import datetime
 from bot.anchors import make_proof
 from bot.config_event import this_process
 from bot.escalation import alert_route, climbing_setup
+from bot.hooks.silences import Silences
 from bot.settings import Loaded
+from bot.trends import can_draw
 from commands import COMMANDS
 from commands.command import Services
 from commands.dispatch import Dispatcher
 from runbooks.engine.authority import Authority
+from runbooks.engine.catalogue import KeptCatalogue
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
 from runbooks.engine.remembering import KeptMemory
@@ -20,7 +23,7 @@ from runbooks.engine.sealing import Sealer
 from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.steps.reach import utc_now
-from runbooks.watch.alerts import Alerts, Waking
+from runbooks.watch.alerts import Alerts, Missing, Waking
 from runbooks.watch.climbing import Climber
 from runbooks.watch.following import Escalating
 from runbooks.watch.from_checks import FromChecks
@@ -37,6 +40,7 @@ class Core:
     engine: Engine
     services: Services
     dispatcher: Dispatcher
+    silences: Silences
     duties: tuple[Duty, ...]  # what is done by itself when its time has come
 
 
@@ -57,7 +61,7 @@ async def open_core(
             followers=(Escalating(),),
             most_cards=settings.alerts.storm,
         )
-        alerts = Alerts(records, FromChecks(loaded.runbooks), setting, now)
+        alerts = Alerts(records, FromChecks(loaded.runbooks, settings.alerts.stale), setting, now)
         checks = CheckRunner(
             settings.targets,
             records,
@@ -66,6 +70,7 @@ async def open_core(
             now=now,
             watch=alerts,
             memory=KeptMemory(records, now),
+            backups=KeptCatalogue(records, now),
         )
         engine = Engine(
             database=records,
@@ -81,6 +86,7 @@ async def open_core(
             now=now,
             authority=authority,
         )
+        silences = Silences(settings.hooks, now)
         services = Services(
             targets=settings.targets,
             runbooks=loaded.runbooks,
@@ -93,9 +99,12 @@ async def open_core(
             unfit=loaded.unfit,
             channels=settings.slack.channels,
             rotations=settings.rotations,
+            silencer=silences,
             now=now,
             timezone=settings.alerts.timezone,
+            charts=can_draw(),
         )
+        climbing = climbing_setup(settings, loaded.runbooks.values())
         dispatcher = Dispatcher(services, records, loaded.scrub)
         yield Core(
             loaded=loaded,
@@ -103,9 +112,11 @@ async def open_core(
             engine=engine,
             services=services,
             dispatcher=dispatcher,
+            silences=silences,
             duties=(
                 Waking(records, setting, alerts.told),
-                Climber(records, climbing_setup(settings), this_process(), alerts.told),
+                Missing(records, setting, alerts.told),
+                Climber(records, climbing, this_process(), alerts.told),
             ),
         )
     finally:

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.credentials import SlackCredentials, slack_credentials
+from bot.digests import INSTALL, without_charts
 from bot.settings import Loaded, load_settings
 from bot.slack.app import who_are_we
 from bot.slack.client import SlackClient
@@ -48,12 +49,20 @@ def exit_code(findings: tuple[Finding, ...]) -> int:
     return max((_EXIT[finding.status] for finding in findings), default=2)
 
 
-def doctor(path: Path, environ: Mapping[str, str], say: Callable[[str], None], *, as_json: bool) -> int:
-    """Looks at everything, says what it found, and returns the exit code. Raises ConfigError."""
+def doctor(
+    path: Path,
+    environ: Mapping[str, str],
+    say: Callable[[str], None],
+    *,
+    as_json: bool,
+    look: Callable[[Loaded], Awaitable[tuple[Finding, ...]]] | None = None,
+) -> int:
+    """Looks at everything, or as `look` does, says what it found, and returns the exit code. Raises
+    ConfigError."""
     loaded = load_settings(path, environ)
     findings = tuple(
         Finding(what=each.what, status=each.status, found=loaded.scrub(each.found), do=each.do)
-        for each in asyncio.run(examine(loaded, environ))
+        for each in asyncio.run(_all(look(loaded) if look else examine(loaded, environ)))
     )
     code = exit_code(findings)
     if as_json:
@@ -64,12 +73,17 @@ def doctor(path: Path, environ: Mapping[str, str], say: Callable[[str], None], *
     return code
 
 
+async def _all(looking: Awaitable[tuple[Finding, ...]]) -> tuple[Finding, ...]:
+    return await looking
+
+
 async def examine(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Finding, ...]:
     """Everything there is to look at."""
     return (
         *await _slack(loaded, environ),
         *await asyncio.to_thread(_database, loaded),
         *_keys(loaded),
+        *_charts(loaded),
     )
 
 
@@ -268,6 +282,20 @@ def _hardened(log_is_open: bool) -> Finding:
         found="our role could take the triggers away that keep it as it is",
         do="`maint migrate --harden` makes a role that cannot: docs/security.md.",
     )
+
+
+def _charts(loaded: Loaded) -> list[Finding]:
+    found = without_charts(loaded.runbooks)
+    if not found:
+        return []
+    return [
+        Finding(
+            what="charts",
+            status=Status.WARNING,
+            found=f"matplotlib is not installed: the digests of {', '.join(found)} have no trends",
+            do=f"{INSTALL}.",
+        )
+    ]
 
 
 def _keys(loaded: Loaded) -> list[Finding]:

@@ -17,6 +17,7 @@ from runbooks.spec.source import Document, KeyPath, read
 from runbooks.spec.validate import validate
 from runbooks.steps.holders import ROLE
 from runbooks.watch import policies
+from runbooks.watch.own_escalation import own_policy, rules_of
 from runbooks.watch.policies import DIRECT, MENTION, PAGE, Router, make_router, on_call_at
 from runbooks.watch.rotations import Rotation
 
@@ -33,9 +34,15 @@ class EscalationSettings(policies.Escalation):
     fallback: Name | None = None
     services: dict[Name, AnyService] = Field(default_factory=dict)
 
-    def router(self) -> Router:
-        """The routes and policies that hold."""
-        return make_router(self, shipped() if self.defaults else policies.Escalation())
+    def router(self, runbooks: Iterable[Runbook] = ()) -> Router:
+        """The routes and policies that hold, with what these runbooks say themselves."""
+        rules = rules_of(runbooks)
+
+        def own(trouble: policies.Trouble) -> tuple[str, policies.Policy] | None:
+            found = own_policy(rules.get(trouble.runbook, ()), trouble)
+            return (f"{trouble.runbook} itself", found) if found else None
+
+        return make_router(self, shipped() if self.defaults else policies.Escalation(), own)
 
     def kinds(self) -> Mapping[str, str]:
         """The kind of each service."""
@@ -80,6 +87,15 @@ def unknown_policies(escalation: EscalationSettings, runbook: Runbook) -> Iterab
             if isinstance(name, str) and name not in known and "{{" not in name:
                 hint = did_you_mean(name, known) or "name it in maint.yaml under `escalation: policies:`"
                 yield Fault(runbook.path, each.line, 0, f"there is no policy `{name}`", hint)
+
+
+def unknown_callees(rotations: Iterable[str], roles: Iterable[str], runbook: Runbook) -> Iterable[Fault]:
+    """Roles and rotations that a runbook's `escalation:` calls, and nobody knows."""
+    known = {*rotations, *roles}
+    for each in runbook.escalation:
+        if ROLE.fullmatch(each.to) and each.to not in known:
+            hint = did_you_mean(each.to, known) or "name it in maint.yaml under `rotations:` or `roles:`"
+            yield Fault(runbook.path, 0, 0, f"there is no rotation or role `{each.to}` to call", hint)
 
 
 class _Checked:

@@ -10,7 +10,13 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from bot.alert_settings import AlertSettings
 from bot.audit_settings import Audit
-from bot.consistency import inconsistencies, unknown_names, unknown_remedies
+from bot.consistency import (
+    channelless_reports,
+    inconsistencies,
+    unknown_names,
+    unknown_remedies,
+    where_there_are_channels,
+)
 from bot.credentials import (
     SlackCredentials,
     audit_key,
@@ -19,8 +25,16 @@ from bot.credentials import (
     slack_credentials,
     slack_secrets,
 )
-from bot.escalation_settings import EscalationSettings, escalation_faults, unknown_policies
+from bot.dead_man import Heartbeat, heartbeat_secrets
+from bot.escalation_settings import (
+    EscalationSettings,
+    escalation_faults,
+    unknown_callees,
+    unknown_policies,
+)
+from bot.hook_settings import Hooks, hook_faults
 from bot.satisfiable import stuck_gates, stuck_grants
+from bot.trend_settings import TrendSettings
 from commands import GRANTABLE
 from runbooks.access import Grant, Role, TerminalGrant
 from runbooks.access.grants import Permission
@@ -136,6 +150,9 @@ class Settings(Spec):
     alerts: AlertSettings = AlertSettings()
     escalation: EscalationSettings = EscalationSettings()
     rotations: dict[Name, Rotation] = Field(default_factory=dict)
+    hooks: Hooks = Field(default_factory=dict)
+    heartbeat: Heartbeat | None = None
+    trends: TrendSettings = TrendSettings()
     roles: dict[Name, Role] = Field(default_factory=dict)
     grants: tuple[Grant, ...] = Field(default=(), strict=False)
     terminal: tuple[TerminalGrant, ...] | None = Field(default=None, strict=False)
@@ -213,12 +230,19 @@ def load_settings(
     if settings is not None:
         known = (settings.rotations, settings.roles, settings.slack.channels)
         faults += escalation_faults(document, settings.escalation, *known)
+        listens = settings.http is not None or settings.slack.mode == "http"
+        faults += hook_faults(document, settings.hooks, settings.slack.channels, listens=listens)
     unfit: dict[str, str] = {}
+    if runbooks is not None:
+        shipped = {name for name, each in runbooks.items() if Path(each.path).is_relative_to(library)}
+        for name in shipped:
+            runbooks = {**runbooks, name: where_there_are_channels(document, runbooks[name])}
     for runbook in (runbooks or {}).values():
         missing = [*unknown_names(document, runbook), *stuck_gates(document, runbook)]
-        missing += unknown_remedies(runbook, runbooks or ())
+        missing += [*unknown_remedies(runbook, runbooks or ()), *channelless_reports(runbook)]
         if settings is not None:
             missing += unknown_policies(settings.escalation, runbook)
+            missing += unknown_callees(settings.rotations, settings.roles, runbook)
         if not Path(runbook.path).is_relative_to(library):
             faults += missing
         elif missing:
@@ -318,6 +342,8 @@ def _absolute(url: str, path: Path) -> str:
 def _secrets(settings: Settings) -> list[str]:
     secrets = [secret for target in settings.targets.values() for secret in target.secrets()]
     secrets += settings.escalation.secrets()
+    secrets += [secret for hook in settings.hooks.values() for secret in hook.secrets()]
+    secrets += heartbeat_secrets(settings.heartbeat)
     if settings.database_url().startswith(_POSTGRES):
         secrets += secrets_in(settings.database)
     return secrets

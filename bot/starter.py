@@ -14,11 +14,15 @@ _CHANNELS = """\
 ## Channels by names of your own, for grants and reports. The id is at the end of a channel's details.
 slack:
   channels: {{{channels}}}
+
+## Where trouble is shown, from firing to resolved (docs/alerts.md).
+alerts: {{channel: {alerts}}}
 """
 _NO_CHANNELS = """\
 ## Channels by names of your own, for grants and reports. The id is at the end of a channel's details.
 # slack:
-#   channels: {ops: C0123ABCD}
+#   channels: {ops: C0123ABCD, alerts: C0456EFGH}
+# alerts: {channel: alerts}  ## where trouble is shown, from firing to resolved (docs/alerts.md)
 """
 _PEOPLE = """\
 ## Who may do what. Nobody may do anything that is not granted here.
@@ -28,6 +32,15 @@ roles:
   ## Who approves what the shipped runbooks roll out; at least two, since nobody approves their own run:
   # sre:
   #   members: [U0123ABCD, '@sre']
+  ## Whom the policies that ship call when nobody takes an alert, beside who is on call (docs/escalation.md):
+  devops:
+    members: [{admins}]
+  engineering:
+    members: [{admins}]
+## Who is on call: a week each, in this order.
+rotations:
+  oncall:
+    people: [{admins}]
 grants:
   - {{role: admin, commands: ['*'], runbooks: ['*'], channels: ['*', direct]}}
   ## Somebody else's yes before it begins; and a no that wins over every grant:
@@ -42,6 +55,10 @@ _NOBODY = """\
 #     members: [U0123ABCD]
 # grants:
 #   - {role: admin, commands: ['*'], runbooks: ['*'], channels: ['*', direct]}
+## Who is on call, a week each: the policies that ship call them, and the roles devops and engineering.
+# rotations:
+#   oncall:
+#     people: [U0123ABCD, U0456EFGH]
 """
 
 
@@ -61,7 +78,9 @@ def write_starter(folder: Path, admins: Sequence[str], channels: Sequence[str]) 
         raise UsageError("Two channels have the same name.")
     slack, people = _NO_CHANNELS, _NOBODY
     if named:
-        slack = _CHANNELS.format(channels=", ".join(f"{name}: {id_}" for name, id_ in named.items()))
+        alerts = "alerts" if "alerts" in named else next(iter(named))
+        listed = ", ".join(f"{name}: {id_}" for name, id_ in named.items())
+        slack = _CHANNELS.format(channels=listed, alerts=alerts)
     if admins:
         people = _PEOPLE.format(admins=", ".join(dict.fromkeys(admins)))
     text = _TEMPLATE.read_text(encoding="utf-8")

@@ -5,8 +5,10 @@ from commands.alerts import AlertsCommand
 from commands.answer import Answer
 from commands.approve import Approve
 from commands.audit import AUDIT
+from commands.backups import BackupsCommand
 from commands.cancel import Cancel
 from commands.command import Command
+from commands.digest import DigestCommand
 from commands.freeze import FreezeCommand
 from commands.health import Health
 from commands.help import Help
@@ -28,8 +30,10 @@ from runbooks.access import BREAK_GLASS
 
 _ALL: tuple[Command, ...] = (
     Health(),
+    DigestCommand(),
     AlertsCommand(),
     Targets(),
+    BackupsCommand(),
     Runbooks(),
     RunsCommand(),
     OnCall(),

@@ -3,7 +3,7 @@
 Everything here comes from the records: every replica draws the same card. No time of the clock is in it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from commands.reply import (
@@ -27,13 +27,23 @@ from commands.reply import (
 )
 from commands.times import span
 from runbooks.records.alerts import RANK, Alert, AlertStatus, AlertView, Change, Severity
+from runbooks.spec.head import Remedy
 from runbooks.spec.runbook import Runbook
 from runbooks.status import Status
 from runbooks.steps.units import show
+from runbooks.visible import shorten
+from runbooks.watch.from_checks import CHECK
 
 ACK, SNOOZE, RESOLVE, REMEDY = "alert-ack", "alert-snooze", "alert-resolve", "alert-remedy"
+SILENCE, EXPIRE, CHART = "alert-silence", "alert-expire", "alert-chart"
 #: For how long one can put an alert off with its menu.
 SNOOZES = (("30 minutes", "30m"), ("2 hours", "2h"), ("until tomorrow", "tomorrow"))
+#: For how long whoever sends it can be told to keep it back.
+SILENCES = (("2 hours", "2h"), ("8 hours", "8h"), ("1 day", "1d"), ("1 week", "7d"))
+#: Sources whose title and labels say all: the labels of others are shown.
+_OWN = frozenset({CHECK, "maint"})
+#: Characters that a card shows of an address and of labels.
+_ADDRESS, _LABELS = 80, 600
 #: Characters of an alert's id that people type.
 SHORT_ID = 8
 #: Changes that a card shows; a list of one alert has all.
@@ -53,7 +63,11 @@ _MARKS = {
     "flapping": Mark.WARNING,
     "acknowledged": Mark.RUNNING,
     "snoozed": Mark.WAITING,
+    "silenced": Mark.WAITING,
+    "unsilenced": Mark.WARNING,
     "woke": Mark.WARNING,
+    "stale": Mark.IN_DOUBT,
+    "escalated": Mark.WARNING,
     "resolved": Mark.DONE,
 }
 
@@ -77,10 +91,14 @@ def no_remedies(_: Alert) -> tuple[Help, ...]:
 
 
 def remedies_of(runbooks: Mapping[str, Runbook], alert: Alert) -> tuple[Help, ...]:
-    """What the alert's runbook names under `remedies:` for its step, of the runbooks that there are."""
+    """What the alert's runbook names under `remedies:` for its step, of the runbooks that there are. Of an
+    alert from outside that names a runbook, first that one."""
     checked = runbooks.get(alert.runbook)
+    remedies = list(checked.remedies) if checked else []
+    if checked is not None and alert.source not in _OWN:
+        remedies.insert(0, Remedy(runbook=checked.name))
     found = []
-    for remedy in checked.remedies if checked else ():
+    for remedy in remedies:
         runbook = runbooks.get(remedy.runbook)
         if runbook is None or (remedy.steps and alert.step not in remedy.steps):
             continue
@@ -102,6 +120,11 @@ def status_of(alert: Alert) -> Status:
     return Status.OK if not alert.is_open else _STATUS[Severity(alert.severity)]
 
 
+def is_charted(alert: Alert) -> bool:
+    """Whether Maint measures what the alert is about, it is a number, and a chart of it has a place."""
+    return alert.source == CHECK and alert.value is not None and bool(alert.channel) and not alert.storm
+
+
 def state_words(alert: Alert) -> str:
     """Where it stands, for a sentence."""
     if alert.resolved_at is not None:
@@ -121,19 +144,27 @@ def flapping_words(alert: Alert) -> str:
     return f"flapping, {len(alert.flaps)} changes in {span(alert.flaps[-1] - alert.flaps[0])}"
 
 
-def alert_card(view: AlertView, remedies: Remedies = no_remedies, *, program: str = "/maint") -> Reply:
-    """The card of an alert."""
+def alert_card(
+    view: AlertView,
+    remedies: Remedies = no_remedies,
+    *,
+    program: str = "/maint",
+    silenceable: Collection[str] = (),
+    charts: bool = False,
+) -> Reply:
+    """The card of an alert. `silenceable`: the sources that can be told to keep an alert back. `charts`:
+    pictures can be drawn here."""
     alert = view.alert
     return Reply(
         title=f"{alert.title}: {alert.severity}" if alert.is_open else f"{alert.title}: resolved",
         fallback=f"{alert.severity}: {alert.title}, {state_words(alert)}. {alert.summary}",
         status=status_of(alert),
         elements=(
-            *_head(alert),
+            *_head(view),
             *_members(view),
             *_facts(alert),
             *_history(view.changes[-MOST_CHANGES:]),
-            *_controls(alert, remedies, program),
+            *_controls(view, remedies, program, silenceable, charts),
         ),
         private=False,
         done=not alert.is_open,
@@ -159,6 +190,7 @@ def as_data(alert: Alert) -> dict[str, object]:
         "environment": alert.environment,
         "count": alert.count,
         "flapping": alert.flapping,
+        "stale": alert.stale,
         "opened_at": alert.opened_at.isoformat(),
         "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
         "acknowledged_by": alert.acked_by_name,
@@ -167,13 +199,18 @@ def as_data(alert: Alert) -> dict[str, object]:
     }
 
 
-def _head(alert: Alert) -> Iterator[Element]:
+def _head(view: AlertView) -> Iterator[Element]:
+    alert = view.alert
     state: tuple[Span, ...] = (strong(state_words(alert)),)
     if alert.status == AlertStatus.SNOOZED and alert.snoozed_until is not None:
-        state = (strong("snoozed until "), moment(alert.snoozed_until))
+        state = (strong("silenced until " if view.silence else "snoozed until "), moment(alert.snoozed_until))
     flapping = flapping_words(alert)
     more = (Span("  ·  "), strong(flapping)) if flapping else ()
     yield Paragraph((*state, Span("  ·  since "), moment(alert.opened_at), *more))
+    if alert.stale:
+        yield Paragraph(
+            (strong("Nobody has looked since "), moment(alert.last_at), Span(", though it was time to."))
+        )
     if alert.resolve_reason:
         by = f" ({alert.resolved_by})" if alert.resolved_by else ""
         yield Paragraph(f"{alert.resolve_reason}{by}")
@@ -203,12 +240,22 @@ def _facts(alert: Alert) -> Iterator[Element]:
     if alert.target:
         place = f" ({alert.environment})" if alert.environment else ""
         pairs.append(("Target", f"{alert.target}{place}"))
-    if alert.runbook:
+    if alert.step:
         pairs.append(("Check", f"{alert.runbook}/{alert.step}, seen bad {alert.count} times"))
     if alert.owner:
         pairs.append(("Owner", alert.owner))
+    if alert.source not in _OWN:
+        pairs.append(("From", alert.source))
+    if alert.labels and alert.source not in _OWN:
+        said = "  ".join(f"{name}={value}" for name, value in alert.labels.items())
+        pairs.append(("Labels", shorten(said, _LABELS)))
+    if alert.level:
+        told: tuple[Span, ...] = (Span(f"level {alert.level} of {alert.policy}"),)
+        if alert.is_open and alert.level_at is not None:
+            told += (Span(", the next one "), moment(alert.level_at))
+        pairs.append(("Told", told))
     for name, url in alert.links.items():
-        pairs.append((name, (link(url, url),)))
+        pairs.append((name, (link(shorten(url, _ADDRESS), url),)))
     if pairs:
         yield Fields(tuple(pairs))
 
@@ -227,6 +274,11 @@ def history_line(change: Change) -> Line:
         "flapping": f"flapping: {change.after} changes",
         "calm": "does not flap any more",
         "woke": "the snooze is over",
+        "silenced": f"silenced until {change.after[:16].replace('T', ' ')} UTC",
+        "unsilenced": "the silence was ended",
+        "stale": "nobody looks any more: how it is now, nobody knows",
+        "seen": "is looked at again",
+        "escalated": f"level {change.after} was told",
     }.get(change.what, change.what)
     by = f" by {change.by_name}" if change.by_name else ""
     note = f": {change.note}" if change.note else ""
@@ -236,7 +288,10 @@ def history_line(change: Change) -> Line:
     )
 
 
-def _controls(alert: Alert, remedies: Remedies, program: str) -> Iterator[Element]:
+def _controls(
+    view: AlertView, remedies: Remedies, program: str, silenceable: Collection[str], charts: bool
+) -> Iterator[Element]:
+    alert = view.alert
     id_ = short_id(alert.id)
     if alert.is_open:
         buttons: list[Button | Menu] = []
@@ -258,6 +313,8 @@ def _controls(alert: Alert, remedies: Remedies, program: str) -> Iterator[Elemen
                 command=f"{program} alerts snooze {id_} 2h",
             )
         )
+        if alert.source in silenceable:
+            buttons.append(_silence_button(view, f"{program} alerts"))
         for number, help_ in enumerate(tuple(remedies(alert))[:MOST_REMEDIES]):
             typed = " ".join(f"{name}={value}" for name, value in help_.params.items())
             buttons.append(
@@ -269,6 +326,9 @@ def _controls(alert: Alert, remedies: Remedies, program: str) -> Iterator[Elemen
                     command=f"{program} run {help_.runbook} {typed}".rstrip(),
                 )
             )
+        if charts and is_charted(alert):
+            chart = f"{program} alerts chart {id_}"
+            buttons.append(Button(text="Chart", action=CHART, value=alert.id, command=chart))
         buttons.append(
             Button(
                 text="Resolve",
@@ -279,3 +339,15 @@ def _controls(alert: Alert, remedies: Remedies, program: str) -> Iterator[Elemen
         )
         yield Buttons(tuple(buttons))
     yield Note(f"alert {id_}  ·  {program} alerts {id_}")
+
+
+def _silence_button(view: AlertView, typed: str) -> Button | Menu:
+    alert, id_ = view.alert, short_id(view.alert.id)
+    if view.silence is not None:
+        return Button(text="Expire silence", action=EXPIRE, value=alert.id, command=f"{typed} expire {id_}")
+    return Menu(
+        text="Silence",
+        action=SILENCE,
+        choices=tuple((text, f"{alert.id}.{value}") for text, value in SILENCES),
+        command=f'{typed} silence {id_} 2h "why"',
+    )

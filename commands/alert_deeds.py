@@ -7,21 +7,25 @@ from zoneinfo import ZoneInfo
 
 from commands.alert_card import (
     ACK,
+    CHART,
+    EXPIRE,
     MOST_REMEDIES,
     REMEDY,
     RESOLVE,
+    SILENCE,
     SNOOZE,
     remedies_of,
     short_id,
     state_words,
 )
+from commands.alert_chart import chart
 from commands.command import Progress, Request, Services
 from commands.needs import Needs
 from commands.reply import Paragraph, Reply
 from commands.run import Run
 from commands.words import quoted
 from runbooks.engine.decided import Verdict
-from runbooks.errors import Refused, UsageError
+from runbooks.errors import RecordsError, Refused, UsageError
 from runbooks.records.alerts import Alert
 from runbooks.spec.model import parse_duration
 from runbooks.status import Status
@@ -37,6 +41,9 @@ ALERT_BUTTONS: Mapping[str, Needs] = {
     ACK: Needs.BUSINESS,
     SNOOZE: Needs.BUSINESS,
     RESOLVE: Needs.BUSINESS,
+    SILENCE: Needs.BUSINESS,
+    EXPIRE: Needs.BUSINESS,
+    CHART: Needs.BUSINESS,
     **dict.fromkeys((f"{REMEDY}-{number}" for number in range(MOST_REMEDIES)), Needs.RUNBOOK),
 }
 
@@ -54,14 +61,24 @@ async def press_alert(
     alert = view.alert  # whoever presses sees its card: what they may do with it is told below
     if choice.startswith(REMEDY):
         return await _help(request, services, alert, more, progress)
+    if choice == CHART:
+        if not may_see(request, alert):
+            raise Refused(f"You may not see alerts of {alert.target} here: that needs a grant on it.")
+        return await chart(services, alert)
     check_may_change(request, alert)
     match choice:
         case "alert-ack":
             return await acknowledge(request, services, alert)
         case "alert-snooze":
             return await snooze(request, services, alert, more)
+        case "alert-expire":
+            return await expire(request, services, alert)
+        case "alert-silence":
+            if not text and alert.is_open:
+                return _why_needed(alert, "Silence alert", "Why is it to be silent?")
+            return await silence(request, services, alert, more, text)
     if not text and alert.is_open:
-        return _why_needed(alert)
+        return _why_needed(alert, "Resolve alert", "Why is it over?")
     return await resolve(request, services, alert, text)
 
 
@@ -111,6 +128,44 @@ async def snooze(request: Request, services: Services, alert: Alert, length: str
     )
 
 
+async def silence(request: Request, services: Services, alert: Alert, length: str, reason: str) -> Reply:
+    """Tells whoever sends it to keep it back."""
+    if alert.source not in services.silencer.sources:
+        return _not_silenced(
+            f"{quoted(alert.source)} cannot be told to be silent: that needs an Alertmanager with its `api:` "
+            f"under `hooks:` in maint.yaml. {request.program} alerts snooze {short_id(alert.id)} {length} "
+            "puts the alert off here."
+        )
+    until = until_when(length, services.now(), services.timezone)
+    view = await services.alerts.view(alert.id)
+    if not alert.is_open or view is None:
+        return _said(Answer(became=Became.OVER, alert=alert), "")
+    if view.silence is not None:
+        return _said(Answer(became=Became.ALREADY, alert=alert), "")
+    by = f"{request.by.name} ({request.by.id})"
+    where = request.permalink or f"alert {short_id(alert.id)}"
+    made = await services.silencer.silence(alert, until, by, f"{reason} (Maint: {where})")
+    try:
+        answer = await services.alerts.silence(alert.id, until, made, request.by, reason)
+    except RecordsError:
+        await services.silencer.expire(alert, made)  # nobody would know of it
+        raise
+    if answer.became is not Became.DONE:
+        await services.silencer.expire(alert, made)
+    here = until.astimezone(ZoneInfo(services.timezone))
+    return _said(answer, f"{alert.source} keeps it back until {here:%a %H:%M %Z}.")
+
+
+async def expire(request: Request, services: Services, alert: Alert) -> Reply:
+    """Ends its silence."""
+    view = await services.alerts.view(alert.id)
+    if view is None or view.silence is None:
+        return _not_silenced(f"Nothing keeps {alert.title} ({short_id(alert.id)}) back.")
+    await services.silencer.expire(alert, view.silence.before)
+    answer = await services.alerts.unsilence(alert.id, request.by)
+    return _said(answer, f"{alert.source} tells it again.")
+
+
 async def resolve(request: Request, services: Services, alert: Alert, reason: str) -> Reply:
     """Ends it."""
     answer = await services.alerts.resolve(alert.id, request.by, reason)
@@ -145,14 +200,24 @@ async def _help(
     return await Run().answer(request, words, services, progress)
 
 
-def _why_needed(alert: Alert) -> Reply:
+def _not_silenced(text: str) -> Reply:
+    return Reply(
+        title="Not silenced",
+        fallback=text,
+        status=Status.WARNING,
+        elements=(Paragraph(text),),
+        data={"outcome": Verdict.UNKNOWN.value, "text": text},
+    )
+
+
+def _why_needed(alert: Alert, title: str, label: str) -> Reply:
     return Reply(
         title="Say why",
-        fallback="Say why it is over.",
-        elements=(Paragraph("Say why it is over."),),
+        fallback=label,
+        elements=(Paragraph(label),),
         data={
             "outcome": Verdict.REASON_NEEDED.value,
-            "form": {"title": "Resolve alert", "about": alert.title, "label": "Why is it over?"},
+            "form": {"title": title, "about": alert.title, "label": label},
         },
     )
 

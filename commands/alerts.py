@@ -14,13 +14,16 @@ from commands.alert_card import (
     state_words,
     status_of,
 )
+from commands.alert_chart import chart
 from commands.alert_deeds import (
     WORD,
     acknowledge,
     check_may_change,
+    expire,
     find_alert,
     may_see,
     resolve,
+    silence,
     snooze,
 )
 from commands.command import Command, Group, Progress, Request, Services
@@ -36,7 +39,8 @@ from runbooks.steps.units import show
 #: Alerts that one list shows, and that are looked through for them.
 MOST, LOOKED_THROUGH = 30, 1000
 
-_DEEDS = ("ack", "snooze", "resolve")
+_DEEDS = ("ack", "snooze", "silence", "expire", "resolve")
+_CHART = "chart"
 _STATUSES = {
     "firing": (AlertStatus.FIRING,),
     "acknowledged": (AlertStatus.ACKNOWLEDGED,),
@@ -51,12 +55,17 @@ class AlertsCommand(Command):
 
     word = WORD
     summary = "What is wrong now, and who has it"
-    usage = "[ALERT | FILTER … | ack ALERT [note] | snooze ALERT 2h | resolve ALERT reason]"
+    usage = (
+        "[ALERT | FILTER … | ack ALERT [note] | snooze ALERT 2h | silence ALERT 2h reason | expire ALERT | "
+        "chart ALERT | resolve ALERT reason]"
+    )
     about = (
         "Lists the open alerts that you may see, the worst first. Filters: firing, acknowledged, snoozed, "
         "resolved, all; critical, warning, info; the names of targets and runbooks; storm:ID. With an "
         "alert's id, or its last letters, it shows that one with all that became of it. ack takes it on, "
-        "snooze puts it off (30m, 2h, 1d, tomorrow), resolve ends it with a reason. Seeing needs any grant "
+        "snooze puts it off (30m, 2h, 1d, tomorrow), silence has the Alertmanager that sent it keep it back, "
+        "expire ends that, chart draws its last day in the thread of its message, resolve ends it with a "
+        "reason. Seeing needs any grant "
         "on the alert's target, changing one that names the word alerts."
     )
     examples = (
@@ -64,6 +73,9 @@ class AlertsCommand(Command):
         ("alerts critical db", "the critical ones of the target db"),
         ("alerts ack 3f9kq2ab", "takes it on: nobody else is told of it"),
         ("alerts snooze 3f9kq2ab tomorrow", "nobody is told of it until the morning"),
+        ("alerts silence 3f9kq2ab 2h because the disk is being replaced", "a silence in Alertmanager"),
+        ("alerts expire 3f9kq2ab", "ends the silence"),
+        ("alerts chart 3f9kq2ab", "how it went since yesterday, in the thread of its message"),
         ('alerts resolve 3f9kq2ab "disk replaced"', "ends it"),
     )
     needs = Needs.BUSINESS  # what an alert is about says whose business it is
@@ -74,6 +86,8 @@ class AlertsCommand(Command):
     ) -> Reply:
         """The list, the one, or what became of what was asked for."""
         first = words[0].casefold() if words else ""
+        if first == _CHART and len(words) == 2:
+            return await chart(services, await find_alert(request, services, words[1]))
         if first in _DEEDS:
             return await _change(request, services, first, words[1:])
         if len(words) == 1 and not _is_filter(first, services):
@@ -99,16 +113,28 @@ async def _change(request: Request, services: Services, deed: str, words: Sequen
     if deed == "resolve":
         why = reason_in(rest, f'{program} alerts resolve {words[0]} "reason"')
         return await resolve(request, services, alert, why)
+    if deed == "expire":
+        return await expire(request, services, alert)
     if not rest:
-        raise UsageError(f"Say for how long: {program} alerts snooze {words[0]} 2h")
+        raise UsageError(f"Say for how long: {program} alerts {deed} {words[0]} 2h")
+    if deed == "silence":
+        why = reason_in(rest[1:], f"{program} alerts silence {words[0]} {rest[0]} because …")
+        return await silence(request, services, alert, rest[0], why)
     return await snooze(request, services, alert, rest[0], " ".join(rest[1:]))
 
 
 async def _one(request: Request, services: Services, text: str) -> Reply:
     alert = await find_alert(request, services, text)
     view = await services.alerts.view(alert.id)
-    assert view is not None  # alerts that were told are never removed
-    card = alert_card(view, lambda each: remedies_of(services.runbooks, each), program=request.program)
+    if view is None:
+        raise UsageError(f"There is no such alert any more. {request.program} alerts shows what there is.")
+    card = alert_card(
+        view,
+        lambda each: remedies_of(services.runbooks, each),
+        program=request.program,
+        silenceable=services.silencer.sources,
+        charts=services.charts,
+    )
     timeline = Lines(tuple(map(history_line, view.changes)))
     elements = [timeline if isinstance(each, Lines) else each for each in card.elements]
     return replace(card, elements=tuple(elements), private=True, done=True)

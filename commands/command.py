@@ -9,6 +9,7 @@ from typing import Protocol
 from commands.needs import Needs
 from commands.reply import Reply
 from commands.runs_facade import Runs
+from commands.silencer import NoSilences, Silencer
 from runbooks.access import Access, Place
 from runbooks.engine.checks import CheckRunner
 from runbooks.errors import Refused
@@ -124,8 +125,10 @@ class Services:
     channels: Mapping[str, str] = field(default_factory=dict)
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     unfit: Mapping[str, str] = field(default_factory=dict)
+    silencer: Silencer = field(default_factory=NoSilences)
     now: Callable[[], datetime] = utc_now
     timezone: str = "UTC"  # whose morning "tomorrow" means
+    charts: bool = False  # pictures can be drawn here
 
 
 Progress = Callable[[Reply], None]

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 from commands.command import Command, Progress, Request, Services
@@ -13,14 +12,12 @@ from runbooks.engine.checks import Item, Report, Result, expand, unconfigured
 from runbooks.errors import Refused, UsageError
 from runbooks.spec.runbook import Runbook
 from runbooks.status import SEVERITY, Status
-from runbooks.steps.units import show
 from runbooks.targets import TargetBase
+from runbooks.watch.found import Found, found_of, in_brief, in_full, name_of, seconds, together
 
 RUNBOOK = "health"
 #: Rows on a card that is still being worked on; it is drawn often, and the final one has them all.
 MOST_UNDER_WAY = 10
-#: A change against the median that is worth a word.
-NOTEWORTHY = 0.2
 
 
 class Health(Command):
@@ -112,7 +109,7 @@ def finished(runbook: Runbook, report: Report, left_out: tuple[str, ...], hidden
     if fine:
         elements.append(Paragraph((strong(f"{len(fine)} fine: "), *_by_target(fine))))
     if quiet:
-        line = "  ·  ".join(f"{_name(result)}: {'; '.join(result.reasons)}" for result in quiet)
+        line = "  ·  ".join(f"{name_of(result)}: {'; '.join(result.reasons)}" for result in quiet)
         elements.append(Paragraph((strong("Nothing to judge: "), Span(line))))
     notes = [f"{counted(len(report.results), 'check')} in {_seconds(report.duration)}: {tally}"]
     if left_out:
@@ -123,44 +120,38 @@ def finished(runbook: Runbook, report: Report, left_out: tuple[str, ...], hidden
     elements.append(Note("  ·  ".join(notes)))
     if report.unkept:
         elements.append(Note(f"Careful: these results are not kept. {report.unkept}"))
-    worst_names = _some([_name(result) for result in troubles], 3)
+    worst_names = _some([name_of(result) for result in troubles], 3)
     return Reply(
         title=f"{runbook.title}: {report.status}",
         fallback=f"{runbook.title}: {report.status}"
         + (f". {worst_names}" if troubles else f", {counted(len(fine), 'check')} fine"),
         status=report.status,
         elements=tuple(elements),
-        details=(Listing("health.txt", "\n\n".join(_in_full(result) for result in report.results)),),
+        details=(Listing("health.txt", "\n\n".join(in_full(result) for result in report.results)),),
         private=False,
         data=as_data(report),
     )
 
 
 def _rows(results: list[Result]) -> list[Row]:
-    """One row for each check; those that one cause took from a target, a host that is down, share theirs."""
-    together: dict[object, list[Result]] = {}
-    for result in results:
-        same = (result.key.target, result.status, result.reasons) if result.value is None else result.key
-        together.setdefault(same, []).append(result)
-    return [
-        replace(row(first), title=f"{_name(first)}{''.join(f', {other.title}' for other in others)}")
-        for first, *others in together.values()
-    ]
+    """One row for each check; those that one cause took from a target share theirs."""
+    return [row_of(found) for found in together(results)]
 
 
 def row(result: Result) -> Row:
     """A check as one row of a card."""
-    value = "" if result.value is None else show(result.value, result.headline.unit)
-    # What value and limit say already is not said again.
-    told = f"{result.headline.title} {value} {result.bound}"
-    notes = [note for note in (*result.reasons, result.summary) if note and note != told]
+    return row_of(found_of(result))
+
+
+def row_of(found: Found) -> Row:
+    """The same of what was put into words before."""
     return Row(
-        status=result.status,
-        title=_name(result),
-        value=value,
-        bound=result.bound,
-        trend=_trend(result),
-        note="; ".join(notes),
+        status=Status(found.status),
+        title=found.name,
+        value=found.value,
+        bound=found.bound,
+        trend=found.trend,
+        note=found.note,
     )
 
 
@@ -195,44 +186,12 @@ def as_data(report: Report) -> dict[str, object]:
     }
 
 
-def _name(result: Result) -> str:
-    return f"{result.key.target} {result.title}"
-
-
 def _by_target(results: list[Result]) -> Iterator[Span]:
     """`web-1 disk 24 %, load 0.7  ·  db connections 12 %`: one line for all that is fine."""
-    brief: dict[str, list[str]] = {}
-    for result in results:
-        value = "" if result.value is None else f" {show(result.value, result.headline.unit)}"
-        brief.setdefault(result.key.target, []).append(f"{result.title}{value}")
-    for number, (target, values) in enumerate(brief.items()):
+    for number, (target, values) in enumerate(in_brief(results)):
         yield Span("  ·  " if number else "")
         yield strong(target)
-        yield Span(f" {', '.join(values)}")
-
-
-def _trend(result: Result) -> str:
-    if result.median is None or not isinstance(result.value, (int, float)):
-        return ""
-    change = ""
-    if result.median and abs(result.value / result.median - 1) >= NOTEWORTHY:
-        change = f" ({result.value / result.median - 1:+.0%})"
-    return f"7-day median {show(result.median, result.headline.unit)}{change}"
-
-
-def _in_full(result: Result) -> str:
-    lines = [f"{result.status.upper():8} {_name(result)}  [{result.key.kind}, {_seconds(result.duration)}]"]
-    lines += [f"  ! {reason}" for reason in result.reasons]
-    if result.summary:
-        lines.append(f"  {result.summary}")
-    for name, value in result.values.items():
-        output = result.outputs.get(name)
-        if output is not None:
-            lines.append(f"  {output.title}: {show(value, output.unit)}")
-    if trend := _trend(result):
-        lines.append(f"  {trend}")
-    lines += [f"  {line}" for line in result.details]
-    return "\n".join(lines)
+        yield Span(f" {values}")
 
 
 def _some(names: list[str], most: int) -> str:
@@ -245,5 +204,4 @@ def _milliseconds(duration: timedelta) -> float:
 
 
 def _seconds(duration: timedelta) -> str:
-    milliseconds = _milliseconds(duration)
-    return show(milliseconds, "ms") if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+    return seconds(_milliseconds(duration))

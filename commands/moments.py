@@ -12,6 +12,8 @@ from runbooks.watch.fire_times import moment_of
 
 #: The farthest moment that anybody means.
 FARTHEST = timedelta(days=366)
+#: When a day begins that is named without a time.
+_MORNING = "9:00"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _EXAMPLES = "Monday 8:00, tomorrow 9:00, 18:30, 2h, 3d, 2026-12-01 8:00"
 
@@ -32,6 +34,8 @@ def _read(text: str, now: datetime, zone: ZoneInfo) -> datetime:
         return (now + _length(text.replace(" ", ""))).astimezone(UTC)
     day, _, time = text.replace("t", " ", 1).rpartition(" ") if _DATE.match(text) else text.rpartition(" ")
     day = day.strip().removesuffix(" at").removesuffix(",")
+    if text and ":" not in time:  # a day alone
+        day, time = text, _MORNING
     hour, minute = read_time(time)
     today = now.astimezone(zone).date()
     found = _on(_day(day, today), hour, minute, zone)

@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import partial
 
 from commands.command import ActorKind, Command, Group, Progress, Request, Services
+from commands.moments import moment_to_come
 from commands.needs import Needs
 from commands.reply import Element, Note, Paragraph, Reply, Span, moment, strong
 from commands.rights import check_everywhere
-from commands.until import moment_in
 from commands.words import quoted
 from runbooks.errors import MaintError, Refused, UsageError
 from runbooks.nearest import nearest
@@ -144,8 +144,8 @@ def _span(words: Sequence[str], rotation: Rotation, now: datetime, usage: str) -
     if not folded or folded[0] != UNTIL:
         raise UsageError(f"Say until when: {usage}")
     cut = folded.index(FROM) if FROM in folded else len(folded)
-    since = moment_in(words[cut + 1 :], now, rotation.zone()) if cut < len(words) else now
-    until = moment_in(words[1:cut], since, rotation.zone())
+    since = moment_to_come(" ".join(words[cut + 1 :]), now, rotation.timezone) if cut < len(words) else now
+    until = moment_to_come(" ".join(words[1:cut]), since, rotation.timezone)
     return since, until
 
 

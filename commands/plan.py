@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from commands.command import Command, Group, Progress, Request, Services
@@ -18,7 +20,7 @@ from runbooks.spec.params import ParamFaults, parse_params
 from runbooks.spec.plan import Plan as Planned
 from runbooks.spec.planned import PlannedStep
 from runbooks.spec.runbook import Runbook
-from runbooks.steps.action import Risk
+from runbooks.steps.action import Preview, Risk
 from runbooks.steps.choices import look_up_choices
 
 #: Seconds that an endpoint of choices gets to answer.
@@ -57,9 +59,10 @@ class Plan(Command):
     ) -> Reply:
         """The plan."""
         runbook, given = understood(request, words, services, self.word)
-        plan, _ = await allowed_plan(request, services, runbook, given, self.word)
+        plan, approval = await allowed_plan(request, services, runbook, given, self.word)
+        previews = await services.runs.previews(runbook.name, given, approval)
         locks = await services.runs.locks()
-        return drawn(plan, locks, await services.runs.paused(), services.now())
+        return drawn(plan, locks, await services.runs.paused(), services.now(), previews)
 
 
 def understood(
@@ -109,13 +112,22 @@ async def _check_choices(services: Services, runbook: Runbook, given: Mapping[st
         await asyncio.to_thread(parse_params, runbook.params, given, services.targets, choices=asked)
 
 
-def drawn(plan: Planned, locks: Sequence[LockRow], paused: str, now: datetime) -> Reply:
-    """The plan as people read it."""
+def drawn(
+    plan: Planned,
+    locks: Sequence[LockRow],
+    paused: str,
+    now: datetime,
+    previews: Mapping[str, Preview] = MappingProxyType({}),
+) -> Reply:
+    """The plan as people read it. `previews`: what steps would reach at this moment, by path."""
     elements: list[Element] = []
     given = [(name, (code(str(value)),)) for name, value in plan.params.items() if value is not None]
     if given:
         elements.append(Fields(tuple(given)))
-    elements += [Paragraph(_brief(step)) for step in plan.steps]
+    for step in plan.steps:
+        elements.append(Paragraph(_brief(step)))
+        if step.path in previews:
+            elements.append(Paragraph(_radius(previews[step.path])))
     elements.append(Paragraph((strong("Locks: "), Span(_locks(plan, locks, now)))))
     undo = "; ".join(_undone(plan)) or "nothing: no step says how it is undone"
     elements.append(Paragraph((strong("A rollback would do: "), Span(undo))))
@@ -127,8 +139,13 @@ def drawn(plan: Planned, locks: Sequence[LockRow], paused: str, now: datetime) -
         title=f"Plan: {plan.title}",
         fallback=f"Plan of {plan.title}: {counted(len(plan.steps), 'step')}, digest {plan.digest[:12]}",
         elements=tuple(elements),
-        details=(Listing("plan.txt", in_full(plan)),),
-        data={"plan": plan.as_json(), "digest": plan.digest, "locks_held": _held(plan, locks)},
+        details=(Listing("plan.txt", in_full(plan, previews)),),
+        data={
+            "plan": plan.as_json(),
+            "digest": plan.digest,
+            "locks_held": _held(plan, locks),
+            "previews": {path: asdict(preview) for path, preview in previews.items()},
+        },
     )
 
 
@@ -149,6 +166,13 @@ def _brief(step: PlannedStep) -> tuple[Span, ...]:
     if step.unresolved:
         pieces.append(Span(f"\n  known only later: {', '.join(step.unresolved)}"))
     return tuple(pieces)
+
+
+def _radius(preview: Preview) -> tuple[Span, ...]:
+    """What was measured just now, which no digest holds."""
+    refused = (strong("It would be refused now: "), Span(preview.refused)) if preview.refused else ()
+    lines = "\n".join(f"  {line}" for line in preview.lines)
+    return (*refused, Span(f"\n{lines}" if refused and lines else lines))
 
 
 def _locks(plan: Planned, locks: Sequence[LockRow], now: datetime) -> str:
@@ -179,12 +203,19 @@ def _undone(plan: Planned) -> Iterable[str]:
         yield f"{step.title} ({', '.join(step.lines) or step.kind})"
 
 
-def in_full(plan: Planned) -> str:
+def in_full(plan: Planned, previews: Mapping[str, Preview] = MappingProxyType({})) -> str:
     """Every step with every line."""
-    parts = [_in_full(step) for step in plan.steps]
+    parts = ["\n".join((_in_full(step), *_now(previews.get(step.path)))) for step in plan.steps]
     if plan.rollback:
         parts += ["Rollback", *(_in_full(step) for step in plan.rollback)]
     return "\n\n".join([*parts, f"digest {plan.digest}"])
+
+
+def _now(preview: Preview | None) -> Iterable[str]:
+    if preview is not None:
+        yield from (f"  now: {line}" for line in preview.lines)
+        if preview.refused:
+            yield f"  it would be refused now: {preview.refused}"
 
 
 def _in_full(step: PlannedStep) -> str:

@@ -9,6 +9,8 @@ from runbooks.visible import shorten
 
 #: Questions that one card shows at a time.
 MOST_ASKED = 6
+#: Characters of what the steps behind a gate would reach.
+LONGEST_RADIUS = 2000
 #: References that a gate names which are known only later.
 MOST_LATER = 10
 
@@ -112,6 +114,8 @@ def question(view: RunView, ask: AskRow) -> Iterator[Element]:
         yield Paragraph(shorten(words, 1500))
     if change := _texts(ask.spec.get("changes")):
         yield Paragraph("The plan has changed since it was approved: " + shorten("; ".join(change), 1500))
+    if ask.state == "open" and (radius := _texts(ask.spec.get("radius"))):
+        yield Paragraph(shorten("As it was when this was asked:\n" + "\n".join(radius), LONGEST_RADIUS))
     if ask.kind == AskKind.GATE and ask.state == "open" and (later := _known_later(view)):
         yield Note(f"Not in the plan that is approved, as it is known only later: {later}")
     if who := _who(ask):

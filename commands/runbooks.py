@@ -10,6 +10,7 @@ from commands.needs import Needs
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import find_runbook, runnable
 from runbooks.errors import UsageError
+from runbooks.spec.conditions import When
 from runbooks.spec.model import show_duration
 from runbooks.spec.params import Param
 from runbooks.spec.runbook import Escalation, Runbook
@@ -143,10 +144,15 @@ def _steps(steps: Iterable[RunbookStep], depth: int = 0) -> Iterator[str]:
 
 
 def _escalation(each: Escalation) -> str:
-    conditions = " and ".join(f"{name} is {condition}" for name, condition in each.when.items())
+    conditions = " and ".join(_condition(name, wanted) for name, wanted in each.when.items())
     page = ", who is paged" if each.page else ""
+    page += f", after {show_duration(each.after)}" if each.after else ""
     note = f": {each.note}" if each.note else ""
     return f"{each.to}{page}, when {conditions}{note}"
+
+
+def _condition(name: str, wanted: object) -> str:
+    return f"{name} {When.model_validate(wanted).words() if isinstance(wanted, dict) else f'is {wanted}'}"
 
 
 def as_data(runbook: Runbook) -> dict[str, object]:

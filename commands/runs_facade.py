@@ -8,6 +8,7 @@ from runbooks.records.freezes import Freeze
 from runbooks.records.person import Person
 from runbooks.records.runs import AskRow, EffectRow, LockRow, RunRow, RunView
 from runbooks.spec.plan import Plan
+from runbooks.steps.action import Preview
 
 
 class Runs(Protocol):
@@ -17,6 +18,11 @@ class Runs(Protocol):
         self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None = None
     ) -> Plan:
         """`approval`: what a grant asks for beside, of `with_approval`."""
+
+    async def previews(
+        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Preview]:
+        """What its risky steps would reach at this moment, by path."""
 
     async def start(
         self,

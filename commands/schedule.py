@@ -22,7 +22,7 @@ from runbooks.records.schedules import ScheduleRow, TickRow, TickState
 from runbooks.spec.runbook import Runbook
 from runbooks.status import Status
 from runbooks.watch import schedule_changes
-from runbooks.watch.schedules import Entry, entries, upcoming
+from runbooks.watch.entries import Entry, entries, upcoming
 
 #: Times to come that are shown of each schedule.
 NEXT = 3

@@ -166,12 +166,75 @@ class PostgresTarget(TargetBase):
 
     type: Literal["postgres"]
     url: PostgresUrl
+    bin: str | None = None  # the folder with pg_dump and pg_restore of its version
+    host: str | None = None  # the host target of the machine that it runs on: for how full its disk is
+
+    FILES: ClassVar[tuple[str, ...]] = ("bin",)
 
     def where(self) -> str:
         return _address(self.url)
 
     def secrets(self) -> tuple[str, ...]:
         return secrets_in(self.url)
+
+
+class Bucket(Spec):
+    """A bucket of S3. Without keys they come from where boto3 looks: environment, files, the instance."""
+
+    bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    prefix: str = Field(default="", pattern=r"^([^/].*/)?$", max_length=500)
+    endpoint: HttpUrl | None = None
+    region: str | None = None
+    access_key: SecretStr | None = None
+    secret_key: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
+    encryption: Literal["AES256", "aws:kms"] | None = None
+    kms_key: str | None = None
+    storage_class: str | None = None
+    lock_days: int | None = Field(default=None, ge=1, le=36500)
+    lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] = "GOVERNANCE"
+    ca_file: str | None = None
+
+    @model_validator(mode="after")
+    def _has_both_keys(self) -> Self:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("`access_key:` and `secret_key:` go together")
+        return self
+
+
+#: What a backup is encrypted with.
+BackupKey = Annotated[SecretStr, Field(min_length=32)]
+
+
+class BackupsTarget(TargetBase):
+    """Where backups are kept: a folder, a bucket, or both. With a `key` they are encrypted before."""
+
+    type: Literal["backups"]
+    folder: str | None = None
+    s3: Bucket | None = None
+    key: BackupKey | None = None
+    old_keys: tuple[BackupKey, ...] = Field(default=(), strict=False)
+    staging: str | None = None
+
+    FILES: ClassVar[tuple[str, ...]] = ("folder", "staging")
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if self.folder is None and self.s3 is None:
+            raise ValueError("needs a `folder:`, an `s3:`, or both")
+        return self
+
+    def where(self) -> str:
+        bucket = f"s3://{self.s3.bucket}/{self.s3.prefix}" if self.s3 else ""
+        return " and ".join(place for place in (self.folder or "", bucket) if place)
+
+    def secrets(self) -> tuple[str, ...]:
+        keys = [self.key, *self.old_keys, *([self.s3.secret_key] if self.s3 else [])]
+        return tuple(key.get_secret_value() for key in keys if key is not None)
+
+    def rooted(self, folder: Path) -> Self:
+        files = _rooted(self, self.FILES, folder)
+        bucket = self.s3 and self.s3.model_copy(update=_rooted(self.s3, ("ca_file",), folder))
+        return self.model_copy(update={**files, "s3": bucket})
 
 
 class RedisTarget(TargetBase):
@@ -306,7 +369,14 @@ class KubernetesTarget(TargetBase):
 
 
 Target = Annotated[
-    HttpTarget | PostgresTarget | RedisTarget | HostTarget | PrometheusTarget | LogsTarget | KubernetesTarget,
+    HttpTarget
+    | PostgresTarget
+    | RedisTarget
+    | HostTarget
+    | PrometheusTarget
+    | LogsTarget
+    | KubernetesTarget
+    | BackupsTarget,
     Field(discriminator="type"),
 ]
 

@@ -61,9 +61,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.skip(reason)
 
 
+_POSTGRES = Path("/usr/lib/postgresql")
+
+
 def find_program(name: str) -> str | None:
-    """The program's path; Debian keeps servers in sbin, which is not on everybody's PATH."""
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    """The program's path; Debian keeps servers where not everybody's PATH leads."""
+    places = ["/usr/sbin", "/usr/local/sbin", *sorted(map(str, _POSTGRES.glob("*/bin")), reverse=True)]
+    return shutil.which(name, path=":".join([os.environ.get("PATH", ""), *places]))
 
 
 @pytest.fixture(autouse=True)

@@ -482,7 +482,10 @@ def test_a_shipped_runbook_that_lacks_a_role_keeps_nothing_from_starting(folder:
     (folder / "maint.yaml").write_text("targets: {}\n")
     loaded = load_settings(folder / "maint.yaml", {})
 
-    assert set(loaded.unfit) == {"deploy-rollout", "rollback", "scale-service"}
+    assert set(loaded.unfit) == {
+        *("deploy-rollout", "rollback", "scale-service"),
+        *("backup-weekly", "restore-database", "restore-table"),
+    }
     assert loaded.unfit["rollback"].startswith("there is no role `sre`: name it in maint.yaml")
     (folder / "maint.yaml").write_text("roles: {sre: {members: [U0A]}}\n")
     assert load_settings(folder / "maint.yaml", {}).unfit == {}

@@ -62,6 +62,8 @@ def test_admins_and_channels_are_in_it(tmp_path: Path) -> None:
     found = load(path).settings
 
     assert found.slack.channels == {"ops": "C0OPS", "alerts": "G0ALERTS"}
+    assert found.alerts.channel == "alerts"
+    assert found.rotations["oncall"].people == ("U0ALICE", "W0BOB")
     assert found.roles["admin"].members == ("U0ALICE", "W0BOB")
     assert [(grant.role, grant.commands, grant.channels) for grant in found.grants] == [
         ("admin", ("*",), ("*", "direct"))
@@ -75,7 +77,7 @@ def test_each_example_works_when_it_is_uncommented(tmp_path: Path) -> None:
     text = path.read_text()
     parts = examples(text)
 
-    assert len(parts) == 14
+    assert len(parts) == 15
     for part in parts:
         path.write_text(uncommented(text, part))
         load(path)

@@ -105,5 +105,7 @@ def test_an_address_that_no_path_can_be_joined_to_is_refused(url: str) -> None:
 
 def test_every_type_is_found_by_its_word() -> None:
     """The words in `type:` are the keys of TARGET_TYPES."""
-    assert set(TARGET_TYPES) == {"http", "postgres", "redis", "host", "prometheus", "logs", "kubernetes"}
+    assert set(TARGET_TYPES) == {
+        *("http", "postgres", "redis", "host", "prometheus", "logs", "kubernetes", "backups")
+    }
     assert TARGET_TYPES["logs"] is LogsTarget

@@ -16,7 +16,7 @@ from pathlib import Path
 from bot.app import Server, load
 from bot.demo.processes import program
 from bot.demo.services import Services, run_services
-from bot.demo.settings import refuse_others, write_settings
+from bot.demo.settings import HOOK_FILE, refuse_others, write_settings
 from bot.demo.shop.goods import PRODUCTS, Goods, ListedGoods, StoredGoods
 from bot.demo.shop.journal import Journal
 from bot.demo.shop.service import Shop
@@ -53,6 +53,7 @@ class Running:
     sandbox: Sandbox
     folder: Path
     shop: str
+    hook: str
 
     @property
     def address(self) -> str:
@@ -84,6 +85,7 @@ async def _stay(options: Options, workspace: Workspace, say: Callable[[str], obj
     say("Starting the workspace, the shop and Maint …")
     async with running(options, workspace) as up:
         say(f"Maint waits for you in a Slack workspace on this machine: {up.address}")
+        say(f"Alerts may be sent to {up.hook} with the token in {up.folder / HOOK_FILE}")
         if options.folder:
             say(f"Its files stay in {up.folder}")
         say("Ctrl-C ends everything.")
@@ -108,7 +110,8 @@ async def running(options: Options, workspace: Workspace) -> AsyncIterator[Runni
         server = Server(*await load(path, sandbox.environment()))
         await stack.enter_async_context(server)
         welcome(sandbox, shop, with_services=services is not None)
-        yield Running(sandbox=sandbox, folder=folder, shop=shop)
+        hook = f"http://127.0.0.1:{server.port}/hooks/alertmanager"
+        yield Running(sandbox=sandbox, folder=folder, shop=shop, hook=hook)
 
 
 @asynccontextmanager

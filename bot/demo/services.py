@@ -44,6 +44,7 @@ class Services:
     shop_database: str
     database: str
     cache: str
+    programs: str  # the folder with pg_dump and pg_restore
 
 
 @asynccontextmanager
@@ -58,7 +59,12 @@ async def run_services(folder: Path) -> AsyncIterator[Services]:
             _run_postgres(pgserver, folder, sockets),
         ):
             await _fill(sockets)
-            yield Services(shop_database=_url(sockets, "shop"), database=_url(sockets, "maint"), cache=cache)
+            yield Services(
+                shop_database=_url(sockets, "shop"),
+                database=_url(sockets, "maint"),
+                cache=cache,
+                programs=str(pgserver.POSTGRES_VERSIONS[pgserver.TARGET_POSTGRES_VERSION]),
+            )
 
 
 def _short_place() -> str:
@@ -139,8 +145,11 @@ async def _fill(sockets: Path) -> None:
         found = await admin.execute("SELECT FROM pg_database WHERE datname = 'shop'")
         if await found.fetchone() is None:
             await admin.execute(f"CREATE ROLE shop LOGIN CONNECTION LIMIT {SHOP_CONNECTIONS}".encode())
-            await admin.execute("CREATE ROLE maint LOGIN IN ROLE pg_monitor")
+            await admin.execute("CREATE ROLE maint LOGIN")
             await admin.execute("CREATE DATABASE shop OWNER shop")
+        # For backups and proofs it reads everything and makes databases; to restore owners it is the shop.
+        await admin.execute("ALTER ROLE maint CREATEDB")
+        await admin.execute("GRANT pg_monitor, pg_read_all_data, shop TO maint")
     async with await AsyncConnection.connect(_url(sockets, "shop")) as shop:
         await shop.execute(_SCHEMA)
         for product in PRODUCTS:

@@ -1,5 +1,6 @@
 """The demo's maint.yaml: what a team would write that looks after the shop."""
 
+import secrets
 import sys
 from pathlib import Path
 from string import Template
@@ -14,8 +15,24 @@ from runbooks.errors import UsageError
 
 _HEAD = "# Written by `maint demo`, anew at every start. Runbooks of your own go into runbooks/ beside it.\n"
 
+#: What senders of alerts must know, in the folder.
+HOOK_FILE = "hook-token"
+
 _RUNBOOKS = Path(__file__).parent / "runbooks"
 
+#: What the demo's backups are encrypted with. A real one comes from the environment.
+_KEY = "the-key-of-the-demo-which-is-no-secret"
+
+#: Who hears of what is critical: soon enough for who only looks.
+_POLICIES = {
+    "demo": {
+        "levels": [
+            {"who": "oncall"},
+            {"who": "devops", "after": "2m"},
+            {"who": "admin", "by": ["mention", "dm"], "after": "5m"},
+        ]
+    }
+}
 #: How the shop's traffic is moved: the placeholders are the rollout's.
 TRAFFIC = {
     "http": {
@@ -42,8 +59,16 @@ def write_settings(
     targets = _targets(shop, journal, services)
     settings = {**_settings(workspace), "grants": _grants(targets), "targets": targets}
     _write_runbooks(folder)
+    _write_token(folder / HOOK_FILE)
     path.write_text(_HEAD + yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     return path
+
+
+def _write_token(path: Path) -> None:
+    """What who sends alerts must know; the one that is there, if there is one."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(f"{secrets.token_hex(16)}\n", encoding="ascii")
 
 
 def _write_runbooks(folder: Path) -> None:
@@ -72,6 +97,9 @@ def _settings(workspace: Workspace) -> dict[str, Any]:
     channels = {name: workspace.channel(name).id for name in ("ops", "alerts")}
     return {
         "slack": {"channels": channels},
+        "http": {"port": 0},
+        "alerts": {"channel": "alerts"},
+        "hooks": {"alertmanager": {"token": f"file:./{HOOK_FILE}"}},
         "database": "sqlite:///maint.db",
         "runbooks": "runbooks",
         "log": {"format": "console", "level": "warning"},
@@ -79,12 +107,19 @@ def _settings(workspace: Workspace) -> dict[str, Any]:
             "admin": {"members": [workspace.member("admin").id]},
             "sre": {"members": ["@sre"]},
             "dba": {"members": ["@dba"]},
+            "devops": {"members": ["@sre"]},
+            "engineering": {"members": [workspace.member("sre2").id]},
         },
+        "rotations": {"oncall": {"people": [workspace.member(name).id for name in ("sre1", "sre2")]}},
+        "escalation": {"policies": _POLICIES, "routes": [{"severity": "critical", "policy": "demo"}]},
     }
 
 
 def _grants(targets: dict[str, Any]) -> list[dict[str, Any]]:
-    look = {"commands": ["health", "targets"], "runbooks": ["health"]}
+    look = {
+        "commands": ["health", "digest", "targets", "backups", "alerts", "oncall"],
+        "runbooks": ["health"],
+    }
     grants: list[dict[str, Any]] = [
         {"role": "admin", "commands": ["*"], "runbooks": ["*"], "channels": ["*", "direct"]},
         {"role": "sre", **look, "runbooks": ["*"], "channels": ["*", "direct"]},
@@ -123,6 +158,14 @@ def _targets(shop: str, journal: Journal, services: Services | None) -> dict[str
             "description": "The shop's products and orders",
             "environment": "data",
             "url": services.database,
+            "bin": services.programs,
+        }
+        targets["backups"] = {
+            "type": "backups",
+            "description": "The backups of the shop, encrypted",
+            "environment": "data",
+            "folder": "backups",
+            "key": _KEY,
         }
         targets["cache"] = {
             "type": "redis",

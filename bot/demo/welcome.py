@@ -9,9 +9,11 @@ little shop: <{shop}|its front page>.
 
 Type here:
 • `/maint health` checks everything that the shop stands on
+• `/maint digest post` puts a digest here, as one comes every morning; changes are told in #alerts
 • `/maint help` lists what there is, `/maint targets` what is looked after
 
-Then break the shop with <{shop}/switches|its switches>, and ask for `/maint health` again.
+Then break the shop with <{shop}/switches|its switches>, and ask for `/maint health` again: \
+a message in #alerts has that trouble until it is over. Take it on there, or see who is called next.
 
 Roll a new version out, with short soaks: be *sre1* and type
 `/maint run deploy-rollout target=shop version=2.1.0 soak=20s every=5s watch=1m watch-every=10s`

@@ -34,7 +34,7 @@ LONGEST_DELIVERY = 0.7 * notices.CLAIM
 #: Deliveries that are under way at a time.
 AT_ONCE = 8
 #: A mention waits so long for the card of what it is about, so that it stands in its thread.
-CARD_PATIENCE, CARD_PAUSE = timedelta(seconds=30), 2.0
+CARD_PATIENCE, CARD_PAUSE = timedelta(seconds=30), 0.5
 
 
 class Trouble(Protocol):
@@ -65,6 +65,7 @@ class Courier:
         self._trouble = trouble
         self._now = now
         self._nudged = asyncio.Event()
+        self._pause = POLL  # until something here is tried again, if that is sooner
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -93,6 +94,7 @@ class Courier:
         while True:
             self._nudged.clear()
             try:
+                self._pause = POLL
                 while await self.round():
                     pass
             except MaintError as error:
@@ -100,7 +102,7 @@ class Courier:
             except Exception:
                 log.exception("courier.crashed")  # the next round may do better
             try:
-                async with asyncio.timeout(POLL):
+                async with asyncio.timeout(self._pause):
                     await self._nudged.wait()
             except TimeoutError:
                 pass
@@ -183,6 +185,7 @@ class Courier:
         log.warning("courier.not_delivered", kind=notice.kind, target=notice.target, error=why)
         if not error.for_good and now - notice.created_at < PATIENCE:
             pause = max(_pause(notice.attempts) if error.counts else 0.0, error.seconds or 0.0)
+            self._pause = min(self._pause, pause)
             notices.try_later(connection, notice, now + timedelta(seconds=pause), why, tried=error.counts)
             return
         if not error.quiet:

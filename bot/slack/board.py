@@ -1,4 +1,4 @@
-"""Keeps the cards of runs and alerts equal to the database, on every replica.
+"""Keeps the cards of runs, alerts and reports equal to the database, on every replica.
 
 One loop claims what is stale, the most urgent first, and draws it from the records as they are then: ten
 changes of a run are one drawing. What a replica could not finish another one does. From time to time, and
@@ -6,9 +6,10 @@ at the start, what stands in Slack is held against the database, so a card that 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,12 +19,14 @@ from bot.slack.letters import Letters, fit_together
 from bot.slack.messages import Messages
 from bot.slack.pace import UPDATES, posts, price
 from bot.slack.trouble import Gone, NoEntry, TooOften
+from bot.trends import NoCharts, can_draw
 from commands.alert_card import Remedies, alert_card, no_remedies
+from commands.digest_card import report_card
 from commands.reply import Reply
 from commands.run_card import gate_card, run_card
 from runbooks.errors import MaintError, RecordsError, SlackError
 from runbooks.records.board import BoardRecords
-from runbooks.records.cards import ALERT, CLAIM, GATE, RUN, Card, Claim
+from runbooks.records.cards import ALERT, CLAIM, GATE, REPORT, RUN, Card, Claim
 from runbooks.records.outbox import Batch
 from runbooks.records.runs import RunView
 from runbooks.scrub import Scrubber, scrubbed
@@ -59,10 +62,12 @@ class Board:
         scrub: Scrubber,
         now: Callable[[], datetime] = utc_now,
         remedies: Remedies = no_remedies,
+        silenceable: Collection[str] = (),
     ) -> None:
         """`called`: the ids that a mention of a role, a person or a usergroup calls. `channels`: maint.yaml's
-        names of channels. `remedies`: the runbooks that may help against an alert."""
-        self._remedies = remedies
+        names of channels. `remedies`: the runbooks that may help against an alert. `silenceable`: the sources
+        that can be told to keep one back."""
+        self._alert_card = partial(alert_card, remedies=remedies, silenceable=silenceable, charts=can_draw())
         self._messages = Messages(slack, channels)
         self._letters = Letters(slack, called, channels)
         self._records = records
@@ -229,7 +234,10 @@ class Board:
         """What the card should show, and of which version that is; None when it is of nothing."""
         if card.kind == ALERT:
             alert = await self._records.alert(card.correlation)
-            return (alert_card(alert, self._remedies), alert.alert.version) if alert else None
+            return (self._alert_card(alert), alert.alert.version) if alert else None
+        if card.kind == REPORT:
+            report = await self._records.report(card.correlation)
+            return (report_card(report), report.version) if report else None
         view = await self._records.view(card.correlation)
         reply = _reply(card, view, link) if view else None
         return (reply, view.run.version) if view and reply else None
@@ -257,6 +265,9 @@ class Board:
         except Gone:
             # The card was deleted under its thread: both come back.
             await self._quietly(self._lost_thread(batch))
+        except NoCharts as error:
+            log.warning("board.letters.no_charts", letters=ids, error=str(error))
+            await self._quietly(self._records.letters_sent(batch.letters, "", self._now()))
         except NoEntry as error:
             log.warning("board.letters.no_entry", channel=batch.channel, letters=ids, error=str(error))
             await self._quietly(self._records.letters_sent(batch.letters, "", self._now()))
@@ -268,7 +279,7 @@ class Board:
             await self._quietly(self._records.release_letters(batch, self._later(), tried=True))
 
     async def _lost_thread(self, batch: Batch) -> None:
-        card = await self._records.card_of_run(batch.letters[0].run) if batch.thread else None
+        card = await self._records.card(batch.card) if batch.card else None
         if card is not None and card.ts == batch.thread:
             await self._records.card_lost(card, self._now())
         await self._records.release_letters(batch, self._later(), tried=False)

@@ -54,6 +54,7 @@ class Edge:
             channels=services.channels,
             scrub=scrub,
             remedies=partial(remedies_of, services.runbooks),
+            silenceable=services.silencer.sources,
         )
         self._forms = Forms(slack=client, services=services)
         self._gateway = Gateway(

@@ -12,11 +12,14 @@ from slack_sdk.errors import SlackClientError
 from bot.slack.client import SlackClient
 from bot.slack.render import LISTING_LENGTH, Block, blocks_of, clean, escape, mention
 from bot.slack.trouble import CONNECTION_ERRORS, as_slack_error
+from bot.trends import chart
 from commands.reply import Element, Listing, Note, Paragraph
 from runbooks.records.outbox import Batch, Letter
 from runbooks.visible import shorten
 
 METADATA = "maint_letters"
+#: The kind of a letter that is drawn.
+CHART = "chart"
 #: Messages that are put into one, and characters of it.
 MOST_TOGETHER, TOGETHER_LENGTH = 10, LISTING_LENGTH
 #: Characters of a note; a longer one is a file.
@@ -47,9 +50,11 @@ class Letters:
         slack: SlackClient,
         called: Callable[[str], Awaitable[tuple[str, ...]]],
         channels: Mapping[str, str],
+        chart: Callable[[Mapping[str, Any]], Awaitable[bytes]] = chart,
     ) -> None:
         """`called`: the ids that a mention of a role, a person or a usergroup calls. `channels`: maint.yaml's
-        names of channels."""
+        names of channels. `chart`: draws the picture of a letter that has panels."""
+        self._chart = chart
         self._web = slack.unpaced
         self._channels = channels
         self._called = called
@@ -87,12 +92,18 @@ class Letters:
         return str(answer["ts"])
 
     async def _upload(self, batch: Batch, letter: Letter) -> None:
+        name = clean(str(letter.body.get("name") or letter.kind))
+        # A picture has a description, for those who cannot see it.
+        what: dict[str, Any] = {"content": clean(_text(letter)) or " "}
+        if letter.kind == CHART:
+            alt = clean(str(letter.body.get("alt") or name))
+            what = {"file": await self._chart(letter.body), "alt_txt": alt}
         await self._web.files_upload_v2(
             channel=self._channels.get(batch.channel, batch.channel),
             thread_ts=batch.thread,
             filename=_file_name(letter),
-            title=clean(str(letter.body.get("name") or letter.kind)),
-            content=clean(_text(letter)) or " ",
+            title=name,
+            **what,
         )
 
     async def _find(self, batch: Batch) -> str:
@@ -138,7 +149,7 @@ def _text(letter: Letter) -> str:
 
 
 def _is_file(letter: Letter) -> bool:
-    if letter.kind == "file":
+    if letter.kind in ("file", CHART):
         return True
     return len(_text(letter)) > (LISTING_LENGTH if letter.kind == "output" else NOTE_LENGTH)
 

@@ -215,6 +215,13 @@ class People:
         except (SlackApiError, aiohttp.ClientError, TimeoutError, RecordsError):
             return ""
 
+    async def name_of(self, user: str) -> str:
+        """What that member is called; the id when Slack does not say."""
+        try:
+            return (await self._users.get(user)).name
+        except (SlackApiError, aiohttp.ClientError, TimeoutError, RecordsError):
+            return user
+
     async def _holds(self, person: Person, role: Role, max_age: float | None = None) -> bool:
         # People first: a group is only asked for when the answer still depends on it.
         if person.id in role.members:

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from runbooks.backups.backup import Catalogue
 from runbooks.engine.at import Fenced, Stopped, Undo, Waiting
 from runbooks.engine.authority import Authority
 from runbooks.engine.brakes import Brakes
@@ -37,7 +38,7 @@ from runbooks.spec.runbook import Runbook
 from runbooks.spec.values import bind
 from runbooks.steps.action import Call
 from runbooks.steps.memory import Memory
-from runbooks.steps.reach import Connections
+from runbooks.steps.reach import Connections, Reach
 from runbooks.steps.step import Step
 from runbooks.targets import TargetBase
 
@@ -67,6 +68,7 @@ class Workshop:
     now: Callable[[], datetime]
     changed: Callable[[], None]
     memory: Memory
+    backups: Catalogue
 
 
 class _Over(Exception):
@@ -227,10 +229,17 @@ class Advance:
                 requester=hold.view.run.requester_name,
                 now=shop.now,
                 memory=shop.memory,
+                backups=shop.backups,
             )
 
         def plan_now() -> Plan:
             return make_plan(runbook, params, shop.targets)
+
+        def models_now() -> Mapping[str, Step]:
+            models: dict[str, Step] = {}
+            outputs = {row.path.rpartition(".")[2]: row.outputs for row in hold.rows() if row.ended_at}
+            make_plan(runbook, params, shop.targets, outputs=outputs, models=models)
+            return models
 
         def model_of(path: str) -> Step:
             known = {node.path: node for node in all_nodes(nodes_of(runbook.steps), hold.row)}
@@ -248,6 +257,14 @@ class Advance:
             scrub=shop.scrub,
             plan_now=plan_now,
             model_of=model_of,
+            models_now=models_now,
+            reach=Reach(
+                targets=shop.targets,
+                connections=connections,
+                now=shop.now,
+                memory=shop.memory,
+                backups=shop.backups,
+            ),
         )
 
     def _values(self, path: str, *, params: Mapping[str, Any]) -> Mapping[str, Any]:

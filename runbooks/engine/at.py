@@ -13,7 +13,7 @@ from runbooks.engine.checks import Result
 from runbooks.errors import MaintError, StepError
 from runbooks.records.runs import AskRow, RunView, StepRow, WaitingOn
 from runbooks.spec.runbook import RunbookStep
-from runbooks.steps.action import Call, Done
+from runbooks.steps.action import Call, Done, Preview
 from runbooks.steps.step import Step, Value
 from runbooks.targets import TargetBase
 
@@ -99,6 +99,9 @@ class At(Protocol):
         """How the plan of this moment differs from the one that was shown, in words."""
 
     def now(self) -> datetime: ...
+
+    async def previews(self) -> Mapping[str, Preview]:
+        """What the steps that follow this one would reach at this moment, by path: up to the next gate."""
 
     def model_of(self, path: str) -> Step:
         """Another step's model with its values filled in: `shift` for the checks of `shift.verify`."""

@@ -1,5 +1,6 @@
 """A check as a step of a run: what is critical, or could not be measured, stops the run."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from runbooks.engine.at import At, Finished, Outcome
@@ -19,7 +20,17 @@ async def run_check(at: At, model: Check[Any]) -> Outcome:
     outputs: dict[str, Value] = dict(results[0].values) if len(results) == 1 else {}
     warnings = tuple(_said(result) for result in results if result.status is Status.WARNING)
     fine = [result for result in results if result.status is not Status.WARNING]
-    return Finished(outputs=outputs, summary=", ".join(map(_value, fine[:3])), warnings=warnings)
+    return Finished(
+        outputs=outputs,
+        summary=", ".join(map(_value, fine[:3])),
+        output="\n".join(line for result in results for line in _listed(result)) if model.lists else "",
+        warnings=warnings,
+    )
+
+
+def _listed(result: Result) -> Iterator[str]:
+    yield f"{result.key.target}: {result.summary or show(result.value, result.headline.unit)}"
+    yield from result.details
 
 
 def _said(result: Result) -> str:

@@ -9,13 +9,14 @@ from typing import Any, Protocol
 
 import structlog
 
-from runbooks.engine.judge import judge
+from runbooks.backups.backup import Catalogue, NoCatalogue
 from runbooks.errors import RecordsError, StepError
 from runbooks.ids import new_id
 from runbooks.records.measurements import Last, Series, StoredResult
 from runbooks.scrub import Scrubber
 from runbooks.spec.model import show_duration
 from runbooks.status import SEVERITY, Status, worst
+from runbooks.steps.judge import judge
 from runbooks.steps.memory import Forgetful, Memory
 from runbooks.steps.reach import Connections, Previous, Reach, utc_now
 from runbooks.steps.step import EVERY, Check, Measured, Output, Value
@@ -154,9 +155,11 @@ class CheckRunner:
         now: Callable[[], datetime] = utc_now,
         watch: Watch | None = None,
         memory: Memory | None = None,
+        backups: Catalogue | None = None,
     ) -> None:
         """`watch`: what looks for trouble in every report; `memory`: what the steps may remember in."""
         self._memory = memory or Forgetful()
+        self._backups = backups or NoCatalogue()
         self._watch = watch
         self._targets = targets
         self._history = history
@@ -193,6 +196,7 @@ class CheckRunner:
                 now=self._now,
                 previous=Previous(last.at, last.values) if (last := previous.get(item.key)) else None,
                 memory=self._memory,
+                backups=self._backups,
             )
             # The target's limit first: those who wait for a slow target hold no place of the others.
             async with self._per_target[item.target.name], self._total:

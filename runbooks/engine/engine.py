@@ -12,6 +12,7 @@ from runbooks.engine import emergency, freezing
 from runbooks.engine.advance import Advance, Workshop
 from runbooks.engine.authority import Authority
 from runbooks.engine.brakes import refuse_frozen
+from runbooks.engine.catalogue import KeptCatalogue
 from runbooks.engine.checks import CheckRunner
 from runbooks.engine.decided import Decided, Verdict
 from runbooks.engine.decisions import decide
@@ -19,6 +20,7 @@ from runbooks.engine.events import of_run
 from runbooks.engine.gates import check_requester
 from runbooks.engine.hold import Database
 from runbooks.engine.looks import Looks
+from runbooks.engine.previews import preview_now
 from runbooks.engine.queue import Queue
 from runbooks.engine.remembering import KeptMemory
 from runbooks.engine.sealing import Sealer
@@ -33,12 +35,7 @@ from runbooks.records import runs as run_records
 from runbooks.records.audit import Outcome
 from runbooks.records.freezes import Freeze
 from runbooks.records.person import Person
-from runbooks.records.runs import (
-    UNBEGUN,
-    Phase,
-    RunRow,
-    StepRow,
-)
+from runbooks.records.runs import UNBEGUN, Phase, RunRow, StepRow
 from runbooks.records.switches import paused_reason
 from runbooks.scrub import Scrubber
 from runbooks.spec.approval import with_approval
@@ -46,7 +43,9 @@ from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
 from runbooks.spec.runbook import Kinds, Runbook
 from runbooks.steps import KINDS
+from runbooks.steps.action import Preview
 from runbooks.steps.reach import utc_now
+from runbooks.steps.step import Step
 from runbooks.targets import TargetBase
 
 log = structlog.get_logger()
@@ -86,6 +85,7 @@ class Engine(Looks):
         self._under_way: dict[tuple[str, int], Advance] = {}
         self._snapshots = Snapshots(kinds)
         self._memory = KeptMemory(database, now)
+        self._backups = KeptCatalogue(database, now)
 
     def connect(self, queue: Queue) -> None:
         """Where runs are queued: a carrier, or one that only sends."""
@@ -116,6 +116,7 @@ class Engine(Looks):
             now=self._now,
             changed=self._changed,
             memory=self._memory,
+            backups=self._backups,
         )
         advance = Advance(shop, run, segment)
         # By segment too: an old one that is delivered once more must not hide the one that is at work.
@@ -152,13 +153,25 @@ class Engine(Looks):
         """What a run would do. Raises UsageError (ParamFaults) when the parameters do not fit."""
         return (await asyncio.to_thread(self._planned, runbook, params, approval))[2]
 
+    async def previews(
+        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Preview]:
+        """What its risky steps would reach at this moment, by path. Raises as `plan` does."""
+        models: dict[str, Step] = {}
+        await asyncio.to_thread(self._planned, runbook, params, approval, models)
+        return await preview_now(models, self._targets, self._memory, self._backups, self._scrub, self._now)
+
     def _planned(
-        self, runbook: str, params: Mapping[str, Any], approval: Mapping[str, Any] | None
+        self,
+        runbook: str,
+        params: Mapping[str, Any],
+        approval: Mapping[str, Any] | None,
+        models: dict[str, Step] | None = None,
     ) -> tuple[Runbook, Mapping[str, Any], Plan]:
         # For a thread: a list of two hundred items takes longer than the event loop may be held.
         found = with_approval(self.runbook(runbook), approval)
         given = parse_params(found.params, params, self._targets)
-        return found, given, make_plan(found, given, self._targets)
+        return found, given, make_plan(found, given, self._targets, models=models)
 
     async def start(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 from runbooks.engine.asking import Wanted, ask_of, next_reminder, open_new, reminder_due, until
 from runbooks.engine.at import At, Finished, NotApproved, Outcome, Waiting
 from runbooks.engine.decisions import REJECT
+from runbooks.engine.previews import spoken
 from runbooks.engine.times import show_time
 from runbooks.errors import Refused
 from runbooks.records.asks import APPROVE, OPEN, VOID
@@ -66,7 +67,9 @@ def _may_pass(ask: AskRow) -> bool:
 async def _open(at: At, model: Gate, name: str, title: str) -> AskRow:
     last = at.view.ask(at.row.path, AskKind.GATE)
     changes = at.plan_change() if last is not None and last.state == VOID else ()
+    previews = await at.previews()
     spec = {
+        "radius": spoken(previews),
         "approvers": list(model.approvers),
         "quorum": model.quorum,
         "requester_may_approve": model.requester_may_approve,

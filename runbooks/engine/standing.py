@@ -1,5 +1,6 @@
 """At, as the engine has it: one step of one run, while it proceeds."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from runbooks.engine.brakes import Brakes
 from runbooks.engine.checks import CheckRunner, Item, Result
 from runbooks.engine.effects import Effect, Effects
 from runbooks.engine.hold import Hold
+from runbooks.engine.previews import preview_all, until_next_gate
 from runbooks.errors import StepError
 from runbooks.ids import new_id
 from runbooks.records import asks, cards, outbox
@@ -20,7 +22,8 @@ from runbooks.scrub import Scrubber
 from runbooks.spec.plan import Plan
 from runbooks.spec.plan_changes import differences
 from runbooks.spec.runbook import RunbookStep
-from runbooks.steps.action import Call, Done
+from runbooks.steps.action import Call, Done, Preview
+from runbooks.steps.reach import Reach
 from runbooks.steps.step import EVERY, Check, Step
 from runbooks.targets import TargetBase
 
@@ -38,6 +41,8 @@ class Surroundings:
     scrub: Scrubber
     plan_now: Callable[[], Plan]
     model_of: Callable[[str], Step]
+    models_now: Callable[[], Mapping[str, Step]]
+    reach: Reach
 
 
 class Standing:
@@ -79,6 +84,11 @@ class Standing:
     def now(self) -> datetime:
         """The time."""
         return self._hold.now()
+
+    async def previews(self) -> Mapping[str, Preview]:
+        """What the steps up to the next gate would reach."""
+        models = await asyncio.to_thread(self._around.models_now)
+        return await preview_all(until_next_gate(models, self._path), self._around.reach, self.scrub)
 
     def model_of(self, path: str) -> Step:
         """Another step's model with its values filled in."""

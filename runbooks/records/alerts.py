@@ -1,12 +1,13 @@
 """Alerts as they stand in the database, and what became of each: read, locked, saved."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, text, update
 
 from runbooks.ids import new_id
 from runbooks.records.database import scrubber_of
@@ -19,8 +20,16 @@ _LOCK = 0x616C65727473
 _AT_ONCE = 500
 #: Changes that a card or a list shows of one alert.
 MOST_CHANGES = 50
+#: What becomes of an alert that its sender keeps back, and what ends that.
+_SILENT, _NOT_SILENT = "silenced", ("unsilenced", "woke", "reopened")
 #: What only escalation writes.
 _LADDER = frozenset({"policy", "level", "level_round", "level_at"})
+#: One statement for all that changed: written out for each, it would take longer than it does.
+_CHANGE = (
+    update(alerts)
+    .where(alerts.c.id == bindparam("which"))
+    .values({each.name: bindparam(each.name) for each in alerts.c if each.name not in {"id", *_LADDER}})
+)
 
 
 class AlertStatus(StrEnum):
@@ -48,7 +57,8 @@ RANK = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     """One row: one trouble. `flaps` are the moments at which it went from well to bad or back. `count` is how
-    often it was seen bad; of a storm, how many alerts it stands for."""
+    often it was seen bad; of a storm, how many alerts it stands for. `expected_by`: when it should have been
+    looked at again; `stale`: it was not."""
 
     id: str = field(default_factory=new_id)
     fingerprint: str
@@ -85,6 +95,8 @@ class Alert:
     clear_since: datetime | None = None
     flaps: tuple[datetime, ...] = ()
     flapping: bool = False
+    expected_by: datetime | None = None
+    stale: bool = False
     policy: str = ""
     level: int = 0
     level_round: int = 0
@@ -121,6 +133,7 @@ class AlertView:
     alert: Alert
     changes: tuple[Change, ...] = ()  # oldest first
     members: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    silence: Change | None = None  # by which its sender keeps it back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +162,12 @@ def newest(connection: Connection, fingerprints: Iterable[str]) -> dict[str, Ale
     for start in range(0, len(wanted), _AT_ONCE):
         place = func.row_number().over(
             partition_by=alerts.c.fingerprint,
-            order_by=(alerts.c.resolved_at.is_(None).desc(), alerts.c.opened_at.desc(), alerts.c.id.desc()),
+            order_by=(
+                alerts.c.resolved_at.is_(None).desc(),
+                alerts.c.external_key.desc(),
+                alerts.c.opened_at.desc(),
+                alerts.c.id.desc(),
+            ),
         )
         these = alerts.c.fingerprint.in_(wanted[start : start + _AT_ONCE])
         ranked = select(alerts.c.id, place.label("place")).where(these).subquery()
@@ -180,15 +198,14 @@ def save(connection: Connection, alert: Alert, *, new: bool) -> None:
 
 def save_all(connection: Connection, them: Sequence[tuple[Alert, bool]]) -> None:
     """Writes alerts as they are now, each with whether it is new."""
-    scrub = scrubber_of(connection)
+    scrub = _once_each(connection)
     rows = [(scrubbed(_row(alert), scrub), new) for alert, new in them]
     added = [row for row, new in rows if new]
     if added:
         connection.execute(insert(alerts), added)
-    for row, new in rows:
-        if not new:
-            kept = {name: value for name, value in row.items() if name not in _LADDER | {"id"}}
-            connection.execute(update(alerts).where(alerts.c.id == row["id"]).values(kept))
+    changed = [row | {"which": row["id"]} for row, new in rows if not new]
+    if changed:
+        connection.execute(_CHANGE, changed)
 
 
 def forget(connection: Connection, ids: Sequence[str]) -> None:
@@ -200,8 +217,8 @@ def forget(connection: Connection, ids: Sequence[str]) -> None:
 def add_changes(connection: Connection, changes: Sequence[Change]) -> None:
     """Adds to what became of alerts."""
     if changes:
-        scrub = scrubber_of(connection)
-        connection.execute(insert(alert_changes), [scrubbed(asdict(change), scrub) for change in changes])
+        scrub = _once_each(connection)
+        connection.execute(insert(alert_changes), [scrubbed(vars(change), scrub) for change in changes])
 
 
 def view(connection: Connection, id_: str) -> AlertView | None:
@@ -222,7 +239,32 @@ def view(connection: Connection, id_: str) -> AlertView | None:
         .group_by(alerts.c.status, alerts.c.severity)
     )
     members = {(status, severity): count for status, severity, count in connection.execute(counts)}
-    return AlertView(alert=alert, changes=tuple(reversed(changes)), members=members)
+    return AlertView(
+        alert=alert,
+        changes=tuple(reversed(changes)),
+        members=members,
+        silence=_silence(connection, id_) if alert.is_open else None,
+    )
+
+
+def _silence(connection: Connection, id_: str) -> Change | None:
+    """The change by which its sender was told to keep it back: `before` is the silence's id there, `after`
+    its end. None when that is over."""
+    query = (
+        select(alert_changes)
+        .where(alert_changes.c.alert == id_, alert_changes.c.what.in_((_SILENT, *_NOT_SILENT)))
+        .order_by(alert_changes.c.at.desc(), alert_changes.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return Change(**row._mapping) if row is not None and row.what == _SILENT else None
+
+
+def kept_back(connection: Connection, sources: Sequence[str]) -> tuple[Alert, ...]:
+    """The open alerts of those sources of which nobody hears for a while."""
+    quiet = (alerts.c.status == AlertStatus.SNOOZED) & alerts.c.wake_at.is_not(None)
+    query = select(alerts).where(alerts.c.source.in_(sources), quiet)
+    return tuple(map(_alert, connection.execute(query.order_by(alerts.c.id).limit(_AT_ONCE))))
 
 
 def listed(connection: Connection, wanted: Wanted) -> tuple[Alert, ...]:
@@ -257,14 +299,17 @@ def open_members(connection: Connection, storm: str) -> int:
     return connection.scalar(query) or 0
 
 
-def opened_since(connection: Connection, channel: str, since: datetime) -> int:
-    """How many alerts with a card of their own began to be told in that channel since then."""
+def opened_since(connection: Connection, channel: str, since: datetime, severity: str = "") -> int:
+    """How many alerts with a card of their own, of that severity, began to be told in that channel since
+    then."""
     query = (
         select(func.count(func.distinct(alert_changes.c.alert)))
         .join(alerts, alerts.c.id == alert_changes.c.alert)
         .where(alerts.c.channel == channel, alerts.c.storm == "", alert_changes.c.at > since)
         .where(alert_changes.c.what.in_(("opened", "reopened")))
     )
+    if severity:
+        query = query.where(alerts.c.severity == severity)
     return connection.scalar(query) or 0
 
 
@@ -272,6 +317,17 @@ def due(connection: Connection, now: datetime) -> tuple[str, ...]:
     """The alerts whose own moment has come."""
     query = select(alerts.c.id).where(alerts.c.wake_at.is_not(None), alerts.c.wake_at <= now)
     return tuple(connection.scalars(query.order_by(alerts.c.wake_at).limit(_AT_ONCE)))
+
+
+def _once_each(connection: Connection) -> Callable[[str], str]:
+    """Removes secrets from texts; of a storm's many alerts most say the same."""
+    return cache(scrubber_of(connection))
+
+
+def unwatched(connection: Connection, now: datetime) -> tuple[str, ...]:
+    """The alerts that nobody has looked at although it was time to."""
+    query = select(alerts.c.id).where(alerts.c.expected_by.is_not(None), alerts.c.expected_by <= now)
+    return tuple(connection.scalars(query.order_by(alerts.c.expected_by).limit(_AT_ONCE)))
 
 
 def _told() -> Any:

@@ -22,7 +22,7 @@ backups = Table(
     Column("places", Json, nullable=False),  # [{"kind": "folder", "where": …}, …]
     Column("server_version", Words(100), nullable=False),
     Column("seconds", Double, nullable=False),  # that it took
-    Column("tables", Json, nullable=False),  # what the snapshot had: rows by table, and checksums
+    Column("facts", Json, nullable=False),  # what the snapshot had: rows by table, checksums, collation
     Column("run", Words(26), nullable=False),
     Column("proven_at", UtcTime),  # when it was last restored, and was what the snapshot had
     Column("restored_at", UtcTime),  # when people last restored it

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from runbooks.records import alerts, budgets, cards, outbox, runs
+from sqlalchemy import Connection
+
+from runbooks.records import alerts, budgets, cards, outbox, reports, runs
 from runbooks.records.alerts import AlertView
 from runbooks.records.budgets import Budget
 from runbooks.records.cards import Card, Claim
 from runbooks.records.outbox import Batch, Letter
 from runbooks.records.records import Records
+from runbooks.records.reports import ReportRow
 from runbooks.records.runs import RunView
 
 
@@ -28,9 +31,13 @@ class BoardRecords:
         self, claim: Claim, version: int, *, now: datetime, ts: str | None = None, done: bool = False
     ) -> bool:
         """Notes what the card shows; see cards.drawn."""
-        return await self._records.write(
-            lambda connection: cards.drawn(connection, claim, version, now=now, ts=ts, done=done)
-        )
+
+        def drawn(connection: Connection) -> bool:
+            if ts is not None and claim.card.kind == cards.REPORT:
+                reports.posted(connection, claim.card.correlation, ts)
+            return cards.drawn(connection, claim, version, now=now, ts=ts, done=done)
+
+        return await self._records.write(drawn)
 
     async def release_card(self, claim: Claim, until: datetime | None = None) -> None:
         """Gives a card back that was not drawn."""
@@ -60,6 +67,10 @@ class BoardRecords:
         """The run's own card."""
         return await self._records.read(lambda connection: cards.of_run(connection, run))
 
+    async def card(self, card_id: str) -> Card | None:
+        """That card."""
+        return await self._records.read(lambda connection: cards.by_id(connection, card_id))
+
     async def view(self, run: str) -> RunView | None:
         """The run, for its card."""
         return await self._records.read(lambda connection: runs.view(connection, run))
@@ -67,6 +78,10 @@ class BoardRecords:
     async def alert(self, alert: str) -> AlertView | None:
         """The alert, for its card."""
         return await self._records.read(lambda connection: alerts.view(connection, alert))
+
+    async def report(self, report: str) -> ReportRow | None:
+        """The report, for its card."""
+        return await self._records.read(lambda connection: reports.by_id(connection, report))
 
     async def claim_letters(
         self, now: datetime, price: Callable[[str], Budget], fits: Callable[[Sequence[Letter]], bool]

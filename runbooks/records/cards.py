@@ -9,27 +9,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, Subquery, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Integer, Row, Subquery, bindparam, case, exists, insert, select, update
 
 from runbooks.ids import new_id
 from runbooks.records import budgets
 from runbooks.records.budgets import Budget
 from runbooks.records.schema import cards
+from runbooks.records.urgency import URGENT, called_in, reminded_in
 
-COMMAND, RUN, GATE, ALERT = "command", "run", "gate", "alert"
+COMMAND, RUN, GATE, ALERT, REPORT = "command", "run", "gate", "alert", "report"
 #: The kinds that are drawn from the database.
-DRAWN = (RUN, GATE, ALERT)
+DRAWN = (RUN, GATE, ALERT, REPORT)
 
 #: What a card shows when nobody can tell.
 UNKNOWN = -1
 #: Seconds between two drawings of one card.
 INTERVAL = 1.5
+#: So long a report waits for those before it.
+PATIENCE = timedelta(days=1)
 #: Seconds that a replica has for drawing a card, before another may.
 CLAIM = 60.0
 
 _VERSION, _PRIORITY = bindparam("to_version", type_=Integer), bindparam("to_priority", type_=Integer)
-#: The cards that change with their run or alert: not those of gates that have said their last.
-_FOLLOWS = cards.c.kind.in_((RUN, ALERT)) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None))
+#: The cards that change with their run, alert or report: not those of gates that have said their last.
+_FOLLOWS = cards.c.kind.in_((RUN, ALERT, REPORT)) | ((cards.c.kind == GATE) & cards.c.finished_at.is_(None))
 # Made once: to make such a statement anew takes longer than to execute it, and every step does.
 _WANT = (
     update(cards)
@@ -50,8 +53,8 @@ _WANT = (
 class Card:
     """A message that is edited until it is finished. `ts` is Slack's id of it, None while none is known.
 
-    Of the kinds in DRAWN, `correlation` is the run or the alert, `id` of a gate's card is that of the ask,
-    and `drawn` is the version of the run or the alert that it shows.
+    Of the kinds in DRAWN, `correlation` is the run, the alert or the report, `id` of a gate's card is that of
+    the ask, and `drawn` is the version of the run, the alert or the report that it shows.
     """
 
     kind: str
@@ -250,6 +253,12 @@ def standing(connection: Connection) -> tuple[Card, ...]:
     return tuple(map(_card, connection.execute(query)))
 
 
+def by_id(connection: Connection, card_id: str) -> Card | None:
+    """That card."""
+    row = connection.execute(select(cards).where(cards.c.id == card_id)).first()
+    return _card(row) if row else None
+
+
 def of_run(connection: Connection, run: str) -> Card | None:
     """The run's own card."""
     query = select(cards).where(cards.c.correlation == run, cards.c.kind == RUN).limit(1)
@@ -258,16 +267,36 @@ def of_run(connection: Connection, run: str) -> Card | None:
 
 
 def _stale(now: datetime, too_dear: set[str], least: int) -> Any:
-    """The stale cards, most urgent first: new ones but in those channels, others from that priority up."""
+    """The stale cards, most urgent first: new ones but in those channels, and where nobody is called first;
+    others from that priority up."""
     rested = cards.c.drawn_at.is_(None) | (cards.c.drawn_at <= now - timedelta(seconds=INTERVAL))
-    new = cards.c.ts.is_(None) & cards.c.channel.not_in(too_dear)
+    first = (cards.c.priority >= URGENT) | ~(
+        called_in(cards.c.channel, now) | reminded_in(cards.c.channel, now)
+    )
+    new = cards.c.ts.is_(None) & cards.c.channel.not_in(too_dear) & first
     payable = new | (cards.c.ts.is_not(None) & (cards.c.priority >= least))
     return (
         select(cards)
         .where(cards.c.drawn < cards.c.wanted, cards.c.kind.in_(DRAWN), cards.c.channel != "")
-        .where(rested, payable, _free(now))
+        .where(rested, payable, _free(now), _in_turn(now))
         .order_by(cards.c.priority.desc(), cards.c.drawn_at.asc().nulls_first(), cards.c.created_at)
     )
+
+
+def _in_turn(now: datetime) -> Any:
+    """Not a report whose channel waits for an earlier one: after a pause they come in their order. One that
+    could not be posted for a day keeps nobody waiting."""
+    first = cards.alias("first")
+    earlier = exists().where(
+        first.c.kind == REPORT,
+        first.c.channel == cards.c.channel,
+        first.c.ts.is_(None),
+        first.c.drawn < first.c.wanted,
+        first.c.created_at > now - PATIENCE,
+        (first.c.created_at < cards.c.created_at)
+        | ((first.c.created_at == cards.c.created_at) & (first.c.id < cards.c.id)),
+    )
+    return (cards.c.kind != REPORT) | cards.c.ts.is_not(None) | ~earlier
 
 
 def _free(now: datetime) -> Any:

@@ -13,21 +13,15 @@ ROLE = "maint_app"
 #: By what is granted, the tables. What adds to the log is a function: it runs as the owner of the tables.
 TABLES = {
     "SELECT": (VERSION_TABLE, "audit_events", "audit_names", "audit_targets"),
-    "SELECT, INSERT": ("audit_checkpoints", "measurements", "run_snapshots", "alert_changes"),
-    "SELECT, INSERT, DELETE": ("deliveries", "check_results", "step_memory"),
+    "SELECT, INSERT": ("audit_checkpoints", "measurements", "run_snapshots"),
+    "SELECT, INSERT, DELETE": ("deliveries", "check_results", "alert_changes", "step_memory"),
     "SELECT, INSERT, UPDATE": (
-        "cards",
-        "runs",
-        "run_steps",
-        "effects",
-        "asks",
-        "votes",
-        "budgets",
-        "backups",
+        *("cards", "runs", "run_steps", "effects", "asks", "votes", "budgets", "backups"),
     ),
     "SELECT, INSERT, UPDATE, DELETE": (
         *("locks", "switches", "replicas", "outbox"),
-        *("schedules", "ticks", "freezes", "reports", "alerts", "notices", "ladders", "rotations_overrides"),
+        *("schedules", "ticks", "freezes", "reports", "trends", "alerts", "notices", "ladders"),
+        "rotations_overrides",
     ),
 }
 FUNCTIONS = ("maint_append_event", "maint_prune_events", "maint_forget_names")

@@ -85,7 +85,7 @@ def due(connection: Connection, now: datetime, limit: int = 50) -> tuple[tuple[s
     """The ladders to look at now, the most overdue first: what each is about, and the id of that."""
     query = (
         select(ladders.c.about, ladders.c.subject)
-        .where(ladders.c.wake_at.is_not(None), ladders.c.wake_at <= now)
+        .where(ladders.c.wake_at.is_not(None), ladders.c.wake_at <= now, ladders.c.ended.is_(False))
         .order_by(ladders.c.wake_at, ladders.c.about, ladders.c.subject)
         .limit(limit)
     )

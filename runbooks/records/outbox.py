@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Row, case, select, update
 from runbooks.ids import new_id
 from runbooks.records import budgets
 from runbooks.records.budgets import Budget
-from runbooks.records.cards import CLAIM, RUN
+from runbooks.records.cards import ALERT, CLAIM, REPORT, RUN
 from runbooks.records.database import scrubber_of
 from runbooks.records.insert import insert_into
 from runbooks.records.run_tables import outbox
 from runbooks.records.schema import cards
+from runbooks.records.urgency import URGENT, called_in
 from runbooks.scrub import scrubbed
 
 #: Rows that are looked at to find some that may be posted together.
@@ -57,8 +58,8 @@ def put(
     key: str = "",
 ) -> str:
     """Adds a message within the caller's transaction; returns its id. Without a channel it goes to the thread
-    of the run's card. One of the same `key` is added once. Secrets are scrubbed: another replica, which does
-    not know a run's own, may post it."""
+    of the card of the run, the report or the alert. One of the same `key` is added once. Secrets are
+    scrubbed: another replica, which does not know a run's own, may post it."""
     letter = sha256(key.encode()).hexdigest()[:26] if key else new_id()
     connection.execute(
         insert_into(connection, outbox)
@@ -126,14 +127,14 @@ def release(connection: Connection, batch: Batch, until: datetime, *, tried: boo
 
 
 def _waiting(now: datetime, too_dear: set[str]) -> Any:
-    thread = (cards.c.correlation == outbox.c.run) & (cards.c.kind == RUN)
+    thread = (cards.c.correlation == outbox.c.run) & cards.c.kind.in_((RUN, REPORT, ALERT))
     free = outbox.c.claimed_until.is_(None) | (outbox.c.claimed_until <= now)
     place = case((outbox.c.channel != "", outbox.c.channel), else_=cards.c.channel)
     return (
         select(outbox, cards.c.id.label("card_id"), cards.c.ts.label("card_ts"), place.label("place"))
         .join(cards, thread, isouter=True)
         .where(outbox.c.sent_at.is_(None), free, (outbox.c.channel != "") | cards.c.ts.is_not(None))
-        .where(place.not_in(too_dear))
+        .where(place.not_in(too_dear), (outbox.c.priority >= URGENT) | ~called_in(place, now))
         .order_by(outbox.c.priority.desc(), outbox.c.created_at, outbox.c.id)
         .limit(_LOOKED_AT)
     )

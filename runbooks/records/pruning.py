@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, Table, delete, select
 
 from runbooks.records.run_tables import outbox
-from runbooks.records.schema import check_results, deliveries
+from runbooks.records.schema import deliveries
 from runbooks.records.watch_tables import ticks
 
 #: Rows that one transaction removes.
@@ -15,11 +15,6 @@ BATCH = 1_000
 def prune_deliveries(connection: Connection, before: datetime) -> int:
     """Removes one batch of deliveries that are older; how many there were."""
     return _prune(connection, deliveries, deliveries.c.digest, before)
-
-
-def prune_results(connection: Connection, before: datetime) -> int:
-    """Removes one batch of check results that are older, with their measurements; how many there were."""
-    return _prune(connection, check_results, check_results.c.id, before)
 
 
 def prune_outbox(connection: Connection, before: datetime) -> int:

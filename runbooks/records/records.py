@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine, text
 
 from runbooks.errors import RecordsError
-from runbooks.records import audit, cards, deliveries, measurements, pruning, step_memory
+from runbooks.records import audit, cards, deliveries, measurements, pruning, step_memory, watch_pruning
 from runbooks.records.audit import Event, Filter, Recorded
 from runbooks.records.cards import Card
 from runbooks.records.database import POOL_SIZE, cut_off, open_database, reading
@@ -132,18 +132,24 @@ class Records:
         self,
         *,
         deliveries_days: float = 1,
-        results_days: float = 90,
         outbox_days: float = 7,
         ticks_days: float = 90,
         memory_days: float = 400,
+        watch_days: float = 180,
     ) -> dict[str, int]:
-        """Removes what is older, batch by batch; how many rows of which table. Audit events stay."""
+        """Removes what is older, batch by batch; how many rows of which table. Audit events stay, and
+        whatever is not over; check results are thinned, not removed: `runbooks.watch.thinning`."""
         return {
             "deliveries": await self._prune(pruning.prune_deliveries, deliveries_days),
-            "check_results": await self._prune(pruning.prune_results, results_days),
             "outbox": await self._prune(pruning.prune_outbox, outbox_days),
             "ticks": await self._prune(pruning.prune_ticks, ticks_days),
             "step_memory": await self._prune(step_memory.prune, memory_days),
+            "alerts": await self._prune(watch_pruning.prune_alerts, watch_days),
+            "notices": await self._prune(watch_pruning.prune_notices, watch_days),
+            "ladders": await self._prune(watch_pruning.prune_ladders, watch_days),
+            "freezes": await self._prune(watch_pruning.prune_freezes, watch_days),
+            "reports": await self._prune(watch_pruning.prune_reports, watch_days),
+            "rotations_overrides": await self._prune(watch_pruning.prune_overrides, watch_days),
         }
 
     async def _prune(self, batch: Callable[..., int], days: float) -> int:

@@ -57,7 +57,8 @@ class ScheduleRow(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class TickRow:
-    """One time of a schedule. `queued_after`: the tick that it waits for; then it does not skip."""
+    """One time of a schedule. `queued_after`: the tick that it waits for; then it does not skip. `out_by`:
+    when its digest is late, while somebody waits for one."""
 
     id: str
     schedule: str
@@ -71,6 +72,7 @@ class TickRow:
     note: str = ""
     claimed_until: datetime | None = None
     wake_at: datetime | None = None
+    out_by: datetime | None = None
 
 
 def keep(connection: Connection, wanted: Sequence[Schedule], runbooks: Iterable[str] | None = None) -> None:
@@ -182,6 +184,18 @@ def wait(connection: Connection, tick: str, until: datetime, after: str) -> None
     """Puts a claimed tick back: its turn comes when that other one is over."""
     values = {"state": TickState.WAITING, "claimed_until": None, "wake_at": until, "queued_after": after}
     connection.execute(update(ticks).where(ticks.c.id == tick).values(**values))
+
+
+def hold_on(connection: Connection, tick: TickRow, until: datetime) -> TickRow | None:
+    """A claimed tick stays ours until then; None when the claim was over."""
+    mine = (
+        ticks.c.id == tick.id,
+        ticks.c.state == TickState.CLAIMED,
+        ticks.c.claimed_until == tick.claimed_until,
+    )
+    statement = update(ticks).where(*mine).values(claimed_until=until, wake_at=until)
+    row = connection.execute(statement.returning(*ticks.c)).first()
+    return _tick(row) if row else None
 
 
 def close(connection: Connection, tick: TickRow, state: TickState, *, run: str = "", note: str = "") -> bool:

@@ -106,6 +106,7 @@ def trouble_of(alert: Alert) -> Trouble:
         owner=alert.owner,
         value=alert.value,
         labels=alert.labels,
+        outputs=alert.annotations,
     )
 
 

@@ -36,11 +36,14 @@ ticks = Table(
     Column("note", Words(1000), nullable=False),
     Column("claimed_until", UtcTime),
     Column("wake_at", UtcTime),  # while there is something left to do
+    Column("out_by", UtcTime),  # of a digest: late from then on; empty when nobody waits for it any more
     Column("at", UtcTime, nullable=False),
 )
 Index("ix_ticks_schedule", ticks.c.schedule, ticks.c.fire_at)
 _TICK_DUE = ticks.c.wake_at.is_not(None)
 Index("ix_ticks_due", ticks.c.wake_at, sqlite_where=_TICK_DUE, postgresql_where=_TICK_DUE)
+_AWAITED = ticks.c.out_by.is_not(None)
+Index("ix_ticks_awaited", ticks.c.out_by, sqlite_where=_AWAITED, postgresql_where=_AWAITED)
 
 #: When nothing risky may begin. `targets` is a list of names, or `["*"]`.
 freezes = Table(
@@ -60,22 +63,59 @@ freezes = Table(
 _FROZEN = freezes.c.ended_at.is_(None)
 Index("ix_freezes_open", freezes.c.until, sqlite_where=_FROZEN, postgresql_where=_FROZEN)
 
-#: What went out by itself: digests, changes, the weekly form. `id` is the tick's, or a command's correlation.
+#: What went out by itself or on request: digests, changes, the weekly form, the line that proves silence.
+#: `id` is made from `source`: a tick, a command, or a schedule with its day. `body` is what its card shows.
 reports = Table(
     "reports",
     metadata,
-    Column("id", Words(300), primary_key=True),
+    Column("id", Words(26), primary_key=True),
+    Column("source", Words(350), nullable=False),
+    Column("schedule", Words(250), nullable=False),  # empty: somebody asked for it
     Column("runbook", Words(200), nullable=False),
-    Column("kind", Words(20), nullable=False),
+    Column("kind", Words(20), nullable=False),  # digest, changes, weekly, line
     Column("status", Words(20), nullable=False),
     Column("counts", Json, nullable=False),
+    Column("states", Json, nullable=False),  # how each check was found: what the next one is held against
+    Column("body", Json, nullable=False),
     Column("started", UtcTime, nullable=False),
     Column("duration_ms", Double, nullable=False),
-    Column("posted_channel", Words(100), nullable=False),
+    Column("posted_channel", Words(100), nullable=False),  # empty: it has no card
     Column("posted_ts", Words(50)),
-    Column("previous", Words(300), nullable=False),
+    Column("noted_at", UtcTime),  # when what follows from its being posted was done
+    Column("previous", Words(26), nullable=False),
+    Column("version", Integer, nullable=False),
 )
-Index("ix_reports_runbook", reports.c.runbook, reports.c.started)
+Index("ix_reports_schedule", reports.c.schedule, reports.c.kind, reports.c.started)
+Index("ix_reports_started", reports.c.started)
+_TO_NOTE = reports.c.posted_ts.is_not(None) & reports.c.noted_at.is_(None)
+Index("ix_reports_to_note", reports.c.started, sqlite_where=_TO_NOTE, postgresql_where=_TO_NOTE)
+
+#: What is left of a series' headlines of an hour or a day, when they are not kept one by one any more.
+trends = Table(
+    "trends",
+    metadata,
+    Column("runbook", Words(200), primary_key=True),
+    Column("step", Words(200), primary_key=True),
+    Column("target", Words(200), primary_key=True),
+    Column("kind", Words(100), primary_key=True),
+    Column("resolution", Words(10), primary_key=True),  # hour, day
+    Column("at", UtcTime, primary_key=True),  # when it begins, in UTC
+    Column("unit", Words(20), nullable=False),
+    Column("ok", Integer, nullable=False),
+    Column("warning", Integer, nullable=False),
+    Column("critical", Integer, nullable=False),
+    Column("unknown", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("count", Integer, nullable=False),  # of numbers; the rest is about them, empty when there are none
+    Column("mean", Double),
+    Column("low", Double),
+    Column("high", Double),
+    Column("p50", Double),
+    Column("p95", Double),
+    Column("p99", Double),
+    sqlite_with_rowid=False,
+)
+Index("ix_trends_at", trends.c.resolution, trends.c.at)
 
 #: One row is one trouble, from the first bad observation to its end. One that is `pending` is told to nobody.
 #: `wake_at` is the alert's own next moment (its snooze ends), `level_at` that of its escalation.
@@ -84,7 +124,7 @@ alerts = Table(
     metadata,
     Column("id", Words(26), primary_key=True),
     Column("fingerprint", Words(64), nullable=False),
-    Column("source", Words(20), nullable=False),  # check, alertmanager, grafana, hook, maint
+    Column("source", Words(20), nullable=False),  # check, maint, or the name of a hook
     Column("external_key", Words(500), nullable=False),  # the sender's own name of this one firing
     Column("severity", Words(20), nullable=False),  # critical, warning, info
     Column("status", Words(20), nullable=False),  # pending, firing, acknowledged, snoozed, resolved
@@ -117,6 +157,8 @@ alerts = Table(
     Column("clear_since", UtcTime),
     Column("flaps", Json, nullable=False),
     Column("flapping", Boolean, nullable=False),
+    Column("expected_by", UtcTime),  # when it should have been looked at again
+    Column("stale", Boolean, nullable=False),  # it was not
     Column("policy", Words(200), nullable=False),
     Column("level", Integer, nullable=False),
     Column("level_round", Integer, nullable=False),
@@ -139,11 +181,13 @@ _IN_STORM = alerts.c.storm != ""
 Index("ix_alerts_storm", alerts.c.storm, sqlite_where=_IN_STORM, postgresql_where=_IN_STORM)
 _WAKES = alerts.c.wake_at.is_not(None)
 Index("ix_alerts_due", alerts.c.wake_at, sqlite_where=_WAKES, postgresql_where=_WAKES)
+_EXPECTED = alerts.c.expected_by.is_not(None)
+Index("ix_alerts_expected", alerts.c.expected_by, sqlite_where=_EXPECTED, postgresql_where=_EXPECTED)
 _CLIMBS = alerts.c.level_at.is_not(None)
 Index("ix_alerts_level", alerts.c.level_at, sqlite_where=_CLIMBS, postgresql_where=_CLIMBS)
 
 #: What became of an alert, and by whom: the timeline of its card. `what`: opened, severity, flapping, calm,
-#: acknowledged, snoozed, woke, resolved, reopened, escalated.
+#: acknowledged, snoozed, silenced, unsilenced, woke, stale, seen, resolved, reopened, escalated.
 alert_changes = Table(
     "alert_changes",
     metadata,

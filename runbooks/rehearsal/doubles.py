@@ -65,8 +65,11 @@ def _acting(kind: type[Step], play: Play) -> type[Step]:
     ) -> tuple[str, ...]:
         return ()
 
+    async def preview(_self: Any, _target: Any, _reach: Reach) -> None:
+        return None
+
     own = {"__module__": kind.__module__, "__doc__": kind.__doc__}
-    methods = {"record": record, "act": act, "undo": act, "changed_since": changed_since}
+    methods = {"record": record, "act": act, "undo": act, "changed_since": changed_since, "preview": preview}
     return type(kind.__name__, (kind,), {**own, **methods})
 
 

@@ -1,6 +1,7 @@
 """What a runbook file says beside its steps: what it is for, when it runs, and who hears of trouble."""
 
 import re
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
@@ -18,6 +19,7 @@ from runbooks.spec.model import (
 from runbooks.spec.params import Param
 from runbooks.spec.when import cron_of_fields, cron_of_words
 from runbooks.spec.window import Window
+from runbooks.steps.holders import Holder
 
 _PARAM_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
@@ -36,6 +38,7 @@ class Schedule(Spec):
     every: Annotated[Duration, at_least("1s"), up_to("366d")] | None = None
     timezone: Timezone = "UTC"
     report: Literal["none", "digest", "changes", "weekly"] = "none"
+    grace: Annotated[Duration, at_least("1m"), up_to("24h")] = parse_duration("15m")
     channel: str | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     missed: Literal["skip", "latest", "all"] = "latest"
@@ -94,10 +97,12 @@ def _name_or_map(value: Any) -> Any:
 
 
 class Escalation(Spec):
-    """Who hears of it, when. `when` is a condition on the report or on one step's output."""
+    """Who hears of an alert of its checks, in place of the policies that ship. All of `when` must hold:
+    `status`, `step`, and conditions on that step's outputs."""
 
     when: dict[str, Any] = Field(min_length=1)
-    to: str
+    to: Holder
+    after: Annotated[Duration, up_to("30d")] = timedelta(0)
     page: bool = False
     note: str = ""
 

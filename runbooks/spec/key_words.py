@@ -41,7 +41,7 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "timeout": "for all of it, at most 7d (kept, not acted on yet)",
         "schedule": "when it runs by itself: [schedules](schedules.md)",
         "window": "when its risky steps may begin: [schedules](schedules.md#maintenance-windows)",
-        "escalation": "who hears of trouble (kept, not acted on yet)",
+        "escalation": "who hears of alerts of its checks: [escalation](escalation.md#of-a-runbook)",
     },
     Schedule: {
         "cron": "five fields: minute, hour, day of month, month, day of week by name",
@@ -49,7 +49,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "every": "so often, from 1s to 366d, counted from 1970-01-01 00:00 UTC",
         "timezone": "whose clock `cron` and `on` go by: a name like Europe/Berlin",
         "report": "of checks: `digest`: everything that was looked at; `changes`: what is otherwise than "
-        "last time; `weekly`; `none`: the card of a run (kept, not acted on yet: each is a run)",
+        "last time, and a line a day; `weekly`: how the week was; `none`: the card of a run",
+        "grace": "of a digest: so much later it is late, and an alert says so; from 1m to 24h",
         "channel": "a name from maint.yaml: where the card goes, in place of the runbook's `channel`",
         "params": "what the runbook asks for, by name",
         "missed": "what is made up for after Maint was down: nothing (`skip`), the `latest` time, or `all`",
@@ -75,9 +76,11 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "until it opens again, or `cancel`, which asks whether to roll back",
     },
     Escalation: {
-        "when": "a condition on the report or on one step's output",
-        "to": "who hears of it",
-        "page": "whether they are woken up",
+        "when": "all of these: `status` (`critical`, `warning`), `step`, conditions on outputs of that step: "
+        "`{step: errors, rate_percent: {above: 5}}`",
+        "to": "who hears of it: a rotation or role of maint.yaml, a person, or a usergroup",
+        "after": "so long after it began, at most 30d",
+        "page": "whether they are woken up: every service of the types `pagerduty` and `opsgenie`",
         "note": "a sentence for them",
     },
     Param: {

@@ -9,7 +9,7 @@ from runbooks.spec.placeholders import names_in, only_name, texts_in
 from runbooks.spec.samples import References, find_references, judge
 from runbooks.spec.scope import Scope
 from runbooks.spec.source import Document, KeyPath
-from runbooks.spec.target_faults import TargetTypes, reference_faults, target_faults
+from runbooks.spec.target_faults import Judging, TargetTypes, needed, reference_faults, target_faults
 from runbooks.steps.action import Action
 from runbooks.steps.step import Check, Step
 
@@ -65,10 +65,10 @@ def read_fields(
         _, faults = judge(reading.document, check, path, references)
         reading.faults.extend(faults)
         judged += [path] if faults else []
-        _read_target(reading, path, check, references)
+        _read_targets(reading, path, check, references)
     step, faults = judge(reading.document, kind, at, references, judged)
     reading.faults.extend(faults)
-    _read_target(reading, at, kind, references)
+    _read_targets(reading, at, kind, references)
     if step is not None:
         _read_referred(reading, at, step, scope)
     return step if not judged else None, references
@@ -86,21 +86,24 @@ def _checks_inside(reading: Reading, at: KeyPath) -> Iterator[tuple[KeyPath, typ
             yield from _checks_inside(reading, (*at, key))
 
 
-def _read_target(reading: Reading, at: KeyPath, kind: type[Step], references: References) -> None:
-    place = (*at, "target")
-    value = reading.document.get(place)
-    if reading.targets is None or "target" not in kind.model_fields or not isinstance(value, str):
-        return
-    if place in reading.document.broken:
-        return
-    name = only_name(value)
-    if name is not None:
-        known = references.known[name]
-        reading.faults.extend(reference_faults(reading.document, place, name, known, kind))
-        for literal in known.literals:
-            reading.faults.extend(target_faults(reading.document, place, str(literal), kind, reading.targets))
-    elif not names_in(value):
-        reading.faults.extend(target_faults(reading.document, place, value, kind, reading.targets))
+def _read_targets(reading: Reading, at: KeyPath, kind: type[Step], references: References) -> None:
+    """`target`, and the other fields of the kind that name one."""
+    for field_, needs in (("target", needed(kind)), *kind.also_names.items()):
+        place = (*at, field_)
+        value = reading.document.get(place)
+        if reading.targets is None or field_ not in kind.model_fields or not isinstance(value, str):
+            continue
+        if place in reading.document.broken:
+            continue
+        judging = Judging(document=reading.document, at=place, kind=kind, needs=needs)
+        name = only_name(value)
+        if name is not None:
+            known = references.known[name]
+            reading.faults.extend(reference_faults(judging, name, known))
+            for literal in known.literals:
+                reading.faults.extend(target_faults(judging, str(literal), reading.targets))
+        elif not names_in(value):
+            reading.faults.extend(target_faults(judging, value, reading.targets))
 
 
 def _read_referred(reading: Reading, at: KeyPath, step: Step, scope: Scope) -> None:

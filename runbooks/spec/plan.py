@@ -14,6 +14,7 @@ from runbooks.spec.planned import HIDDEN, PlannedStep, Planning
 from runbooks.spec.runbook import Runbook
 from runbooks.spec.runbook_step import RunbookStep
 from runbooks.spec.values import fill_known, items, look_up, missing
+from runbooks.steps.step import Step
 from runbooks.targets import TargetBase
 
 __all__ = ["Plan", "PlannedStep", "differences", "digest_of", "make_plan"]
@@ -69,11 +70,13 @@ def make_plan(
     *,
     outputs: Mapping[str, Mapping[str, Any]] | None = None,
     phase: str = "forward",
+    models: dict[str, Step] | None = None,
 ) -> Plan:
     """The plan of that runbook with those values (see `parse_params`); touches nothing.
 
     `outputs`: what steps are known to have come to. `phase`: `rollback` for a plan of undoing everything.
-    Raises UsageError with everything that does not fit.
+    `models`: gets the forward steps that are known whole, by path. Raises UsageError with everything that
+    does not fit.
     """
     secret = secret_names(runbook.params)
     real = {"params": dict(params), "steps": dict(outputs or {})}
@@ -85,6 +88,8 @@ def make_plan(
     }
     planning = Planning(real=real, shown=shown, targets=targets)
     forward = tuple(_forward(planning, runbook.steps, ""))
+    if models is not None:
+        models.update(planning.models)
     # The steps' own ways back, last step first; then the runbook's.
     inverses = tuple(reversed(planning.undone))
     backward = (*inverses, *_forward(planning, runbook.rollback, "rollback:"))

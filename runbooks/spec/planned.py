@@ -13,6 +13,7 @@ from runbooks.spec.runbook_step import RunbookStep
 from runbooks.spec.values import Values, bind, fill_known, holds, look_up, missing
 from runbooks.steps import CHECKS
 from runbooks.steps.action import Action
+from runbooks.steps.gate import Gate
 from runbooks.steps.step import EVERY, Check, Step
 from runbooks.steps.units import show_bound
 from runbooks.targets import TargetBase
@@ -51,7 +52,8 @@ class Planning:
     """What is known while a plan is made, and what came out so far.
 
     `shown` are the values with secrets hidden. `named`: the addresses of the targets that were named;
-    `undone`: what would undo the steps so far, first step first.
+    `undone`: what would undo the steps so far, first step first. `models`: the steps so far that are known
+    whole, by path; `approved`: how many approve at each gate so far, and on what it depends.
     """
 
     real: Values
@@ -61,6 +63,8 @@ class Planning:
     warnings: list[str] = field(default_factory=list)
     named: dict[str, str] = field(default_factory=dict)
     undone: list[PlannedStep] = field(default_factory=list)
+    models: dict[str, Step] = field(default_factory=dict)
+    approved: list[tuple[int, str]] = field(default_factory=list)
 
     def with_item(self, item: Any) -> "Planning":
         """The same, for one item of a `for_each`."""
@@ -73,6 +77,9 @@ class Planning:
         if skipped:
             return planned
         planned, model = self._resolved(step, planned)
+        if model is not None and not planned.unresolved:
+            self.models[path] = model
+        self._demand_people(step, model or step.sample, when)
         undo = self._undo(step, model, planned)
         if undo is not None:
             self.undone.append(undo)
@@ -82,6 +89,17 @@ class Planning:
             undo=undo.lines if undo else (),
             gate=_gate(step, model, planned.lines),
         )
+
+    def _demand_people(self, step: RunbookStep, model: Step, when: str) -> None:
+        if isinstance(model, Gate):
+            self.approved.append((model.quorum, when))
+        needed = model.people if isinstance(model, Action) else 0
+        # A gate that may be skipped lets nobody decide, unless the step is skipped with it.
+        if needed and not any(number >= needed and on in ("", when) for number, on in self.approved):
+            self.faults.append(
+                f"Step `{step.id}`: {needed} people have to approve it: it needs a gate before it with "
+                f"`quorum: {needed}`, which is not skipped."
+            )
 
     def nothing(self, step: RunbookStep, path: str, *lines: str) -> PlannedStep:
         """The step when there is nothing to do."""
@@ -259,6 +277,9 @@ def targets_in(model: type[Step] | None, value: Any, targets: Mapping[str, Targe
             yield named
         elif named == EVERY and model is not None and issubclass(model, Check):
             yield from (name for name, target in targets.items() if isinstance(target, model.needs))
+        for other in (value.get(field) for field in getattr(model, "also_names", ())):
+            if isinstance(other, str) and other in targets:
+                yield other
         for key, inner in value.items():
             yield from targets_in(CHECKS.get(key), inner, targets)
     elif isinstance(value, list):

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from runbooks.errors import ConfigError
 from runbooks.nearest import did_you_mean
+from runbooks.spec.escalation_faults import escalation_faults
 from runbooks.spec.head import AlertRules, Escalation, Head, Remedy, Schedule
 from runbooks.spec.kind_reading import Kinds, Reading
 from runbooks.spec.param_faults import param_faults
@@ -102,6 +103,7 @@ def parse_runbook(document: Document, kinds: Kinds, targets: TargetTypes | None)
     rollback, _ = reader.read(("rollback",), after)
     if targets is not None:
         reading.faults.extend(param_faults(document, params, targets))
+        reading.faults.extend(escalation_faults(document, steps))
     reading.faults.extend(schedule_faults(document, params))
     if reading.faults:
         raise ConfigError(reading.faults)

@@ -104,6 +104,11 @@ def weekday(name: str) -> int:
     raise ValueError(f"{name[:40]!r} is no day: {hint}")
 
 
+def day_of_week(name: str) -> int:
+    """0 for Monday or mon, as Python counts. Raises ValueError with the nearest."""
+    return (weekday(name.casefold()) - 1) % 7
+
+
 def cron_of_fields(text: str) -> str:
     """The five fields that people wrote, in one way that means the same everywhere. Raises ValueError."""
     fields = text.split()

@@ -3,7 +3,15 @@
 from typing import Any
 
 from runbooks.steps.action import Action
+from runbooks.steps.backup.age import BackupAge, BackupProven
+from runbooks.steps.backup.examine import examine_database, examine_store
+from runbooks.steps.backup.pruning import BackupPreview, BackupPrune
+from runbooks.steps.backup.restore import PostgresRestore, PostgresRestorePreview
+from runbooks.steps.backup.take import PostgresBackup
+from runbooks.steps.backup.verify import PostgresVerifyBackup
+from runbooks.steps.baseline import BaselineCompare, BaselineSet
 from runbooks.steps.command import Command
+from runbooks.steps.examined import Examiners
 from runbooks.steps.gate import Gate
 from runbooks.steps.host import HostDisk, HostLoad, HostMemory, HostProcesses
 from runbooks.steps.host_service import HostService
@@ -26,15 +34,28 @@ from runbooks.steps.logs_rotate import Rotate
 from runbooks.steps.logs_tmp_clean import TmpClean
 from runbooks.steps.manual import Manual
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
+from runbooks.steps.postgres_locks import PostgresExplainLocks
+from runbooks.steps.postgres_maintain import PostgresAnalyze, PostgresVacuum
 from runbooks.steps.postgres_queries import PostgresLongQueries
+from runbooks.steps.postgres_reindex import PostgresReindex
+from runbooks.steps.postgres_rotate import PostgresRotatePassword
+from runbooks.steps.postgres_set import PostgresSet
+from runbooks.steps.postgres_settings import PostgresSettings
+from runbooks.steps.postgres_statements import PostgresSlowQueries
+from runbooks.steps.postgres_usage import PostgresIndexUsage, PostgresTableSizes
+from runbooks.steps.postgres_vitals import PostgresVitals
 from runbooks.steps.prometheus import PrometheusAlerts, PrometheusQuery
 from runbooks.steps.redis import RedisHitRate, RedisMemory, RedisPing
+from runbooks.steps.redis_config import RedisConfigDiff
+from runbooks.steps.redis_looks import RedisBigKeys, RedisSlowlog
+from runbooks.steps.redis_save import RedisBgsave
 from runbooks.steps.rollout import Rollout
 from runbooks.steps.script import Script
 from runbooks.steps.slack_message import SlackMessage
 from runbooks.steps.soak import Soak
 from runbooks.steps.step import Check, Step
 from runbooks.steps.wait import Wait
+from runbooks.targets import BackupsTarget, PostgresTarget
 
 _CHECKS: tuple[type[Check[Any]], ...] = (
     HttpProbe,
@@ -46,12 +67,22 @@ _CHECKS: tuple[type[Check[Any]], ...] = (
     PostgresConnect,
     PostgresConnections,
     PostgresLongQueries,
+    PostgresExplainLocks,
+    PostgresIndexUsage,
+    PostgresTableSizes,
+    PostgresSlowQueries,
+    PostgresSettings,
     RedisPing,
     RedisHitRate,
     RedisMemory,
+    RedisSlowlog,
+    RedisBigKeys,
+    RedisConfigDiff,
     LogErrors,
     PrometheusQuery,
     PrometheusAlerts,
+    BackupAge,
+    BackupProven,
 )
 
 #: What changes something.
@@ -71,6 +102,21 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     Archive,
     Prune,
     TmpClean,
+    PostgresAnalyze,
+    PostgresVacuum,
+    PostgresReindex,
+    PostgresSet,
+    PostgresRotatePassword,
+    PostgresVitals,
+    RedisBgsave,
+    BaselineCompare,
+    BaselineSet,
+    PostgresBackup,
+    PostgresVerifyBackup,
+    PostgresRestorePreview,
+    PostgresRestore,
+    BackupPreview,
+    BackupPrune,
 )
 
 #: What leads a run: people and time, and steps made of others. What each does is in runbooks/engine.
@@ -82,6 +128,12 @@ _CONTROLS: tuple[type[Step], ...] = (
     Rollout,
     SlackMessage,
 )
+
+#: What `maint doctor TARGET` looks at, by the type of the target.
+EXAMINERS: Examiners = {
+    PostgresTarget: (examine_database,),
+    BackupsTarget: (examine_store,),
+}
 
 CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _CHECKS}
 ACTIONS: dict[str, type[Action[Any]]] = {action.kind: action for action in _ACTIONS}

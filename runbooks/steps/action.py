@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic
 
+from runbooks.backups.backup import Catalogue, NoCatalogue
 from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, up_to
 from runbooks.steps.memory import Forgetful, Memory
-from runbooks.steps.reach import Connections, utc_now
+from runbooks.steps.reach import Connections, Reach, utc_now
 from runbooks.steps.step import Step, TargetT, Value
 from runbooks.targets import TargetBase
 
@@ -71,6 +72,16 @@ class Call:
     before: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     memory: Memory = field(default_factory=Forgetful)
+    backups: Catalogue = field(default_factory=NoCatalogue)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What an action would reach if it began at this moment, as it was measured: in no digest, for it changes
+    with the minute. `refused`: why it would not begin."""
+
+    lines: tuple[str, ...] = ()
+    refused: str = ""
 
 
 class Action(Step, Generic[TargetT]):
@@ -98,6 +109,11 @@ class Action(Step, Generic[TargetT]):
         return self.safe_to_repeat
 
     @property
+    def people(self) -> int:
+        """How many must have approved, in one gate before it. A plan without that gate is refused."""
+        return 0
+
+    @property
     def seconds(self) -> float:
         """What the action gives its own calls: a little less than `timeout`, so that it is the action which
         says what did not end."""
@@ -112,6 +128,10 @@ class Action(Step, Generic[TargetT]):
     def lines(self, target: TargetT) -> tuple[str, ...]:
         """What it would do there, for a plan: touches nothing, and shows no secret."""
         raise NotImplementedError
+
+    async def preview(self, target: TargetT, reach: Reach) -> Preview | None:  # noqa: ARG002 - a hook
+        """What it would reach now; None when there is nothing to measure. It only reads. Raises StepError."""
+        return None
 
     async def record(self, target: TargetT, call: Call) -> Mapping[str, Any]:  # noqa: ARG002 - a hook
         """The state before the effect, as JSON: what `undo` puts back."""

@@ -19,7 +19,7 @@ from runbooks.visible import one_line
 #: Characters of a query that are shown.
 QUERY_LENGTH = 80
 #: Characters of a query that are fetched: enough that QUERY_LENGTH are left without its values.
-_FETCHED_LENGTH = 2000
+FETCHED_LENGTH = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Activity:
 
 # pg_blocking_pids locks the lock manager for a moment, so only those who wait for a lock are looked up; it
 # names a parallel worker's leader, several times over. A blocker may be idle (advisory locks) or autovacuum.
-_ACTIVITY = """
+ACTIVITY = """
 WITH activity AS (
   SELECT *, CASE WHEN wait_event_type = 'Lock'
                  THEN ARRAY(SELECT DISTINCT unnest(pg_blocking_pids(pid))) ELSE '{}' END AS blocked_by
@@ -91,7 +91,7 @@ class PostgresLongQueries(Check[PostgresTarget]):
         sessions, or there is no connection."""
         session = await session_of(target, reach)
         await session.demand_sight()
-        found = await session.fetch(Activity, _ACTIVITY, {"length": _FETCHED_LENGTH})
+        found = await session.fetch(Activity, ACTIVITY, {"length": FETCHED_LENGTH})
         limit = self.longer_than.total_seconds()
         running = [activity for activity in found if activity.running]
         long = [activity for activity in running if activity.query_s > limit]
@@ -117,7 +117,7 @@ class PostgresLongQueries(Check[PostgresTarget]):
             summary=", ".join(words),
             details=first_lines(
                 [
-                    _activity_line(activity)
+                    activity_line(activity)
                     for activity in found
                     if activity in long
                     or activity.blocked_by
@@ -128,7 +128,8 @@ class PostgresLongQueries(Check[PostgresTarget]):
         )
 
 
-def _activity_line(activity: Activity) -> str:
+def activity_line(activity: Activity) -> str:
+    """The session, how long it is at it, for whom it waits, and its query without values."""
     age = activity.query_s if activity.running else activity.state_s
     words = [f"pid {activity.pid}", f"{activity.login}@{activity.database}".rstrip("@")]
     if activity.application:

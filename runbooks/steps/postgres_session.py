@@ -9,17 +9,17 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, LiteralString, TypeVar
+from typing import Any, LiteralString, Protocol, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row
 
 from runbooks.errors import StepError
 from runbooks.libpq import ADVICE, REFUSAL, tls_arguments
 from runbooks.scrub import Scrubber
-from runbooks.steps.reach import Reach
+from runbooks.steps.reach import Connections
 from runbooks.targets import PostgresTarget
 from runbooks.visible import one_line
 
@@ -45,6 +45,7 @@ class _Refusal:
     advice: str = ""
     no_room: bool = False
     full: bool = False
+    login: bool = False
 
 
 # libpq gives no SQLSTATE for a login that failed, so its words are read, with the codes they stand for. A
@@ -59,6 +60,7 @@ _REFUSALS = (
         "|role .* does not exist",
         "login refused",
         "check user and password in the target's url, and pg_hba.conf",
+        login=True,
     ),
     _Refusal(  # 53300
         "too many clients|remaining connection slots are reserved",
@@ -75,11 +77,13 @@ _REFUSALS = (
 
 class NoConnection(StepError):
     """PostgreSQL cannot be reached or refuses the login. `no_room`: for want of a free connection, and
-    `full`: for want of one in the whole server, not only for this login or database."""
+    `full`: for want of one in the whole server, not only for this login or database. `login`: it does not
+    take that user with that password."""
 
-    def __init__(self, text: str, *, no_room: bool = False, full: bool = False) -> None:
+    def __init__(self, text: str, *, no_room: bool = False, full: bool = False, login: bool = False) -> None:
         self.no_room = no_room
         self.full = full
+        self.login = login
         super().__init__(text)
 
 
@@ -87,6 +91,13 @@ class NoConnection(StepError):
 class _Sight:
     login: str
     sees_all: bool
+
+
+class Shared(Protocol):
+    """What has shared connections: a Reach, or a Call."""
+
+    @property
+    def connections(self) -> Connections: ...
 
 
 class Session:
@@ -97,9 +108,11 @@ class Session:
         self._connection = connection
         self.elapsed_ms = elapsed_ms
         self.version = (connection.info.parameter_status("server_version") or "?").split()[0]
+        #: As 180004 for 18.4.
+        self.version_number = connection.info.server_version
 
     async def fetch(
-        self, row: type[T], query: LiteralString, values: Mapping[str, object] | None = None
+        self, row: type[T], query: LiteralString | sql.Composed, values: Mapping[str, object] | None = None
     ) -> list[T]:
         """The rows, each made into a `row` by its columns' names. Raises StepError when the server will not
         answer the query in STATEMENT_TIMEOUT, NoConnection when it is gone."""
@@ -113,11 +126,11 @@ class Session:
             ) from error
         except psycopg.OperationalError as error:
             raise NoConnection(
-                f"the connection to {self._target.where()} broke: {_words(error, self._target)}"
+                f"the connection to {self._target.where()} broke: {words(error, self._target)}"
             ) from error
         except psycopg.Error as error:
             raise StepError(
-                f"{self._target.where()} refused a query: {_words(error, self._target)}"
+                f"{self._target.where()} refused a query: {words(error, self._target)}"
             ) from error
 
     async def sight(self) -> _Sight:
@@ -143,13 +156,26 @@ def grant(login: str) -> str:
     return f"let it see all: GRANT pg_monitor TO {login}"
 
 
-async def session_of(target: PostgresTarget, reach: Reach) -> Session:
+async def session_of(target: PostgresTarget, reach: Shared) -> Session:
     """The report's session with that target. Raises NoConnection, or StepError for a url that is wrong."""
     return await reach.connections.get(("postgres", target.url.get_secret_value()), lambda: _open(target))
 
 
 @asynccontextmanager
 async def _open(target: PostgresTarget) -> AsyncIterator[Session]:
+    began = time.perf_counter()
+    connection = await connect(target, _OPTIONS)
+    try:
+        yield Session(target, connection, (time.perf_counter() - began) * 1000)
+    finally:
+        await connection.close()
+
+
+async def connect(target: PostgresTarget, options: str, **changes: str) -> AsyncConnection[Any]:
+    """A connection of one's own, with autocommit, and with those options of the server behind the url's.
+
+    `changes`: what is otherwise than in the url. Raises NoConnection, or StepError for a url that is wrong.
+    """
     url = target.url.get_secret_value()
     try:
         given = conninfo_to_dict(url)
@@ -158,39 +184,37 @@ async def _open(target: PostgresTarget) -> AsyncIterator[Session]:
         raise StepError(
             f"libpq cannot read the url of {target.where()}: check the options behind its `?`"
         ) from None
-    began = time.perf_counter()
+    arguments: dict[str, Any] = {
+        "autocommit": True,
+        "prepare_threshold": None,  # no query is sent twice
+        "application_name": "maint",
+        "connect_timeout": given.get("connect_timeout") or CONNECT_TIMEOUT,
+        "options": f"{given.get('options') or ''} {options}".strip(),
+        **tls_arguments(given),
+        **changes,
+    }
     try:
-        connection = await AsyncConnection.connect(
-            url,
-            autocommit=True,
-            prepare_threshold=None,  # no query is sent twice
-            application_name="maint",
-            connect_timeout=given.get("connect_timeout") or CONNECT_TIMEOUT,
-            options=f"{given.get('options') or ''} {_OPTIONS}".strip(),
-            **tls_arguments(given),
-        )
+        return await AsyncConnection.connect(url, **arguments)
     except psycopg.OperationalError as error:
-        raise _refused(error, target) from error
-    try:
-        yield Session(target, connection, (time.perf_counter() - began) * 1000)
-    finally:
-        await connection.close()
+        raise refused(error, target) from error
 
 
-def _refused(error: psycopg.OperationalError, target: PostgresTarget) -> NoConnection:
-    words = _words(error, target)
+def refused(error: psycopg.OperationalError, target: PostgresTarget) -> NoConnection:
+    """Why there is no connection, and what to do."""
+    said = words(error, target)
     for refusal in _REFUSALS:
         if re.search(refusal.pattern, str(error)):
             advice = f" ({refusal.advice})" if refusal.advice else ""
             return NoConnection(
-                f"{target.where()}: {refusal.label}: {words}{advice}",
+                f"{target.where()}: {refusal.label}: {said}{advice}",
                 no_room=refusal.no_room,
                 full=refusal.full,
+                login=refusal.login,
             )
-    return NoConnection(f"{target.where()}: cannot connect: {words}")
+    return NoConnection(f"{target.where()}: cannot connect: {said}")
 
 
-def _words(error: psycopg.Error, target: PostgresTarget) -> str:
+def words(error: psycopg.Error, target: PostgresTarget) -> str:
     """What the server or libpq said: the first line, without where (the caller says) and severity."""
     text = str(error).partition("\n")[0]
     text = re.sub(r"^connection (failed|is bad): ", "", text)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
+from runbooks.backups.backup import Catalogue, NoCatalogue
 from runbooks.steps.memory import Forgetful, Memory
 from runbooks.steps.step import Value
 from runbooks.targets import TargetBase
@@ -69,3 +70,4 @@ class Reach:
     now: Callable[[], datetime] = utc_now
     previous: Previous | None = None
     memory: Memory = field(default_factory=Forgetful)
+    backups: Catalogue = field(default_factory=NoCatalogue)

@@ -20,7 +20,7 @@ from runbooks.targets import RedisTarget
 from runbooks.visible import one_line
 
 _LABELS: tuple[tuple[type[BaseException], str, str], ...] = (
-    (NoPermissionError, "not permitted", "give the login what it lacks: ACL SETUSER name +ping +info"),
+    (NoPermissionError, "not permitted", "give the login what it lacks: ACL SETUSER name {needs}"),
     (AuthenticationError, "login refused", "check user and password in the target's url"),
     (ssl.SSLError, "TLS failed", "check the server's certificate"),
     (ConnectionRefusedError, "nothing listens there", "is Redis running?"),
@@ -39,9 +39,10 @@ class RedisRefused(StepError):
 
 
 @asynccontextmanager
-async def connected(target: RedisTarget, seconds: float) -> AsyncIterator[Redis]:
+async def connected(target: RedisTarget, seconds: float, needs: str = "+ping +info") -> AsyncIterator[Redis]:
     """A client for one step, with its own connection: it costs Redis next to nothing, and no step waits for
-    another. Raises RedisRefused for whatever goes wrong with it, in at most that many seconds."""
+    another. `needs`: what its login must be given for that, as an ACL says it. Raises RedisRefused, whatever
+    goes wrong with it, in at most that many seconds."""
     try:
         client = Redis.from_url(
             target.url.get_secret_value(),
@@ -62,15 +63,15 @@ async def connected(target: RedisTarget, seconds: float) -> AsyncIterator[Redis]
     except TimeoutError as error:
         raise RedisRefused(f"{target.where()}: no answer within {show(seconds, 's')}") from error
     except RedisError as error:
-        raise _refused(error, target) from error
+        raise _refused(error, target, needs) from error
 
 
-def _refused(error: RedisError, target: RedisTarget) -> RedisRefused:
+def _refused(error: RedisError, target: RedisTarget, needs: str) -> RedisRefused:
     causes = tuple(_causes(error))
     for kind, label, advice in _LABELS:
         for cause in causes:
             if isinstance(cause, kind):
-                words = f"{label}: {_words(cause, target)} ({advice})"
+                words = f"{label}: {_words(cause, target)} ({advice.format(needs=needs)})"
                 return RedisRefused(f"{target.where()}: {words}", permission=kind is NoPermissionError)
     return RedisRefused(f"{target.where()}: {_words(error, target)}")
 

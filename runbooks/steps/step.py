@@ -53,6 +53,8 @@ class Step(Spec):
     title: ClassVar[str]  # "HTTP probe", for help and rows
     #: Fields that are taken as they are written: no reference in them is ever filled in.
     literal: ClassVar[frozenset[str]] = frozenset()
+    #: Fields beside `target` that name targets, and of which type.
+    also_names: ClassVar[Mapping[str, type[TargetBase]]] = {}
     #: Of kinds that have some; a kind whose outputs the file defines has a field of that name instead.
     outputs: ClassVar[Mapping[str, Output]]
 
@@ -91,6 +93,8 @@ class Check(Step, Generic[TargetT]):
 
     needs: ClassVar[type[TargetBase]]
     headline: ClassVar[str]  # the output that a row shows, and that `warning: {above: 80}` means
+    #: Whether what it lists goes into the thread when it is a step of a run.
+    lists: ClassVar[bool] = False
 
     target: str = EVERY
     timeout: Timeout = parse_duration("10s")

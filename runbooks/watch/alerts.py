@@ -16,7 +16,7 @@ from runbooks.watch import life
 from runbooks.watch.from_checks import CHECK, FromChecks
 from runbooks.watch.life import Step
 from runbooks.watch.settle import Move, Setting, settle
-from runbooks.watch.signal import Signal
+from runbooks.watch.signal import Seen, Signal
 
 #: Alerts that are looked through for those whose check is gone.
 _MANY = 10_000
@@ -108,6 +108,43 @@ class Alerts:
         """Nobody hears of it until then; of a storm, of none of its alerts."""
         return await self._decide(id_, by, lambda alert, now: life.snoozed(alert, until, by, now, note))
 
+    async def silence(self, id_: str, until: datetime, silence: str, by: Person, note: str) -> Answer:
+        """Who sends it was told to keep it back until then; `silence`: its id there."""
+        return await self._decide(
+            id_, by, lambda alert, now: life.silenced(alert, until, silence, by, now, note)
+        )
+
+    async def unsilence(self, id_: str, by: Person) -> Answer:
+        """Its sender does not keep it back any more."""
+        return await self._decide(id_, by, lambda alert, now: life.unsilenced(alert, by, now))
+
+    async def kept_back(self, sources: Sequence[str]) -> tuple[Alert, ...]:
+        """The open alerts of those sources of which nobody hears for a while."""
+        return await self._database.read(partial(rows.kept_back, sources=sources))
+
+    async def gone(self, them: Iterable[Alert]) -> None:
+        """Ends what its sender has no more, and did not say so."""
+        ended = [
+            Signal(
+                fingerprint=alert.fingerprint,
+                source=alert.source,
+                seen=Seen.WELL,
+                at=self._now(),
+                severity=alert.severity,
+                title=alert.title,
+                key=alert.external_key,
+            )
+            for alert in them
+        ]
+
+        def taken_in(connection: Any) -> bool:
+            return self.ingest(connection, ended)
+
+        if not ended:
+            return
+        if await self._database.write(taken_in):
+            self.told()
+
     async def resolve(self, id_: str, by: Person, reason: str) -> Answer:
         """Somebody says that it is over; of a storm, all of it. What is still bad opens anew."""
         return await self._decide(id_, by, lambda alert, now: life.resolved(alert, by, now, reason))
@@ -182,6 +219,34 @@ class Waking:
             return settle(connection, [Move(alert, life.woken(alert, now))], self._setting, now)
 
         if await self._database.write(woken):
+            self._told()
+
+
+class Missing:
+    """The sentry's duty towards alerts that nobody looks at any more: their cards say so."""
+
+    name = "unwatched"
+
+    def __init__(self, database: Database, setting: Setting, told: Callable[[], None]) -> None:
+        self._database = database
+        self._setting = setting
+        self._told = told
+
+    def due(self, connection: Any, now: datetime) -> Sequence[str]:
+        """The ids of those alerts."""
+        return rows.unwatched(connection, now)
+
+    async def attend(self, item: str, now: datetime) -> None:
+        """Says so, if still nobody has looked."""
+
+        def said(connection: Any) -> bool:
+            rows.hold(connection)
+            alert = rows.by_id(connection, item)
+            if alert is None:
+                return False
+            return settle(connection, [Move(alert, life.unwatched(alert, now))], self._setting, now)
+
+        if await self._database.write(said):
             self._told()
 
 

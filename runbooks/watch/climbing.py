@@ -17,7 +17,7 @@ from runbooks.records.notices import ACKNOWLEDGE, RESOLVE
 from runbooks.records.person import Person
 from runbooks.records.subjects import Subject
 from runbooks.watch.escalation import Acknowledge, Move, Resolve, Tell, climb
-from runbooks.watch.policies import Level, Router, is_worse, on_call_at
+from runbooks.watch.policies import Level, Router, Way, is_worse, on_call_at
 from runbooks.watch.rotations import Rotation, on_call
 from runbooks.watch.telling import Called, tell, tell_services
 from runbooks.watch.written import NOBODY, begun, ladder_of, read_policy, row_of, written
@@ -79,7 +79,9 @@ class Climber:
             return False
         row = self._chosen(row, found, now)
         move = climb(ladder_of(row), found.state, now, found.asleep_until)
-        ladders.keep(connection, row_of(row, move.ladder, move.wake_at if move.deed is None else now))
+        # After a deed there may be another, at once; but one that is over is never looked at again.
+        again = move.wake_at if move.deed is None or move.ladder.over else now
+        ladders.keep(connection, row_of(row, move.ladder, again))
         if isinstance(move.deed, Tell):
             self._tell(connection, found, row, move, now)
         elif move.deed is not None:
@@ -92,8 +94,9 @@ class Climber:
         if row.plan and not is_worse(severity, row.severity):
             return row
         router = self._setup.router
-        name = row.policy if found.ask is not None else router.way(found.trouble, now).policy
-        policy = router.policies.get(name)
+        way = Way(policy=row.policy, ladder=router.policies.get(row.policy))
+        way = way if found.ask is not None else router.way(found.trouble, now)
+        name, policy = way.policy, way.ladder
         if row.plan and name == row.policy:
             return replace(row, severity=severity)
         plan = written(policy) if policy else NOBODY

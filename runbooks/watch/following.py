@@ -18,7 +18,7 @@ from runbooks.watch.signal import Seen, Signal
 UNDELIVERED = "undelivered"
 _BEGINNINGS = frozenset({What.OPENED, What.REOPENED})
 #: What is no reason to look at the ladder.
-_NO_MATTER = frozenset({What.FLAPPING, What.CALM})
+_NO_MATTER = frozenset({What.FLAPPING, What.CALM, What.STALE, What.SEEN})
 
 
 class Escalating:

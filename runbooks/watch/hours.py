@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-from runbooks.watch.local_time import day_number, parse_clock
+from runbooks.spec.when import day_of_week, read_time
 
 _SHAPE = "hours look like `Mon-Fri 09:00-18:00` or `Sat,Sun 00:00-24:00`"
 
@@ -37,13 +37,15 @@ def parse_hours(text: str) -> Hours:
         raise ValueError(_SHAPE)
     # 24:00 is the midnight at which the day ends.
     end = "0:00" if until.strip() == "24:00" else until.strip()
-    return Hours(frozenset(_days(days)), parse_clock(since.strip()), parse_clock(end))
+    return Hours(frozenset(_days(days)), time(*read_time(since)), time(*read_time(end)))
 
 
 def _days(text: str) -> Iterator[int]:
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        begin, end = day_number(first), day_number(last) if dash else day_number(first)
-        if begin is None or end is None:
-            raise ValueError(_SHAPE)
+        try:
+            begin = day_of_week(first)
+            end = day_of_week(last) if dash else begin
+        except ValueError:
+            raise ValueError(_SHAPE) from None
         yield from ((begin + n) % 7 for n in range((end - begin) % 7 + 1))

@@ -23,7 +23,11 @@ class What(StrEnum):
     CALM = "calm"
     ACKNOWLEDGED = "acknowledged"
     SNOOZED = "snoozed"
+    SILENCED = "silenced"
+    UNSILENCED = "unsilenced"
     WOKE = "woke"
+    STALE = "stale"
+    SEEN = "seen"
     RESOLVED = "resolved"
 
 
@@ -37,6 +41,13 @@ class Step:
 
 def after(alert: Alert | None, signal: Signal) -> Step:
     """What that signal makes of the open alert of its fingerprint, or else of the last one that there was."""
+    step = _after(alert, signal)
+    if alert is None or not alert.stale or step.alert is None or step.alert.stale:
+        return step
+    return Step(step.alert, (_change(step.alert, signal.at, What.SEEN), *step.changes))
+
+
+def _after(alert: Alert | None, signal: Signal) -> Step:
     if alert is not None and _is_late(alert, signal):
         return Step(alert)
     bad = signal.seen in (Seen.BAD, Seen.UNKNOWN)
@@ -48,7 +59,9 @@ def after(alert: Alert | None, signal: Signal) -> Step:
     if alert.status == AlertStatus.PENDING:
         return _still_pending(alert, signal) if bad else Step(None)
     if not alert.is_open:
-        return _again(alert, signal) if bad else Step(replace(alert, pending_since=None))
+        # The end of a firing that comes before its beginning is kept here too.
+        over = replace(alert, pending_since=None, external_key=signal.key or alert.external_key)
+        return _again(alert, signal) if bad else Step(over)
     if bad:
         return _still_bad(alert, signal)
     if signal.seen is Seen.HOLD:
@@ -84,6 +97,34 @@ def woken(alert: Alert, at: datetime) -> Step:
     return _moved(awake, at, What.WOKE, alert.status, awake.status)
 
 
+def silenced(alert: Alert, until: datetime, silence: str, by: Person, at: datetime, note: str) -> Step:
+    """Who sends it keeps it back until then, and nobody hears of it here. `silence`: its id there."""
+    quiet = replace(alert, status=AlertStatus.SNOOZED, snoozed_until=until, wake_at=until)
+    return _moved(quiet, at, What.SILENCED, silence, until.isoformat(), by=by, note=note)
+
+
+def unsilenced(alert: Alert, by: Person, at: datetime) -> Step:
+    """It is not kept back any more: it fires again, unless somebody has taken it on meanwhile."""
+    sleeps = alert.status == AlertStatus.SNOOZED
+    status = AlertStatus.FIRING if sleeps else alert.status
+    loud = replace(alert, status=status, snoozed_until=None, wake_at=None)
+    return _moved(loud, at, What.UNSILENCED, alert.status, loud.status, by=by)
+
+
+def unwatched(alert: Alert, at: datetime) -> Step:
+    """Nobody has looked at it although it was time to: how it is now, nobody knows. That is told, also of one
+    that was not bad for long enough when somebody looked last: unknown is not well."""
+    if not alert.is_open or alert.expected_by is None or alert.expected_by > at:
+        return Step(alert)
+    stale = replace(alert, stale=True, expected_by=None)
+    opening: tuple[Change, ...] = ()
+    if alert.status == AlertStatus.PENDING:
+        stale = replace(stale, status=AlertStatus.FIRING, pending_since=None, flaps=(at,))
+        opening = (_opening(stale, at),)
+    step = _moved(stale, at, What.STALE, alert.status, stale.status)
+    return Step(step.alert, (*opening, *step.changes))
+
+
 def resolved(alert: Alert, by: Person | None, at: datetime, reason: str = "") -> Step:
     """It is over: because what it is about is well again, or because a person says so."""
     over = replace(
@@ -97,6 +138,8 @@ def resolved(alert: Alert, by: Person | None, at: datetime, reason: str = "") ->
         pending_since=None,
         clear_since=None,
         flapping=False,
+        expected_by=None,
+        stale=False,
     )
     return _moved(over, at, What.RESOLVED, alert.status, over.status, by=by, note=reason)
 
@@ -104,11 +147,30 @@ def resolved(alert: Alert, by: Person | None, at: datetime, reason: str = "") ->
 def _is_late(alert: Alert, signal: Signal) -> bool:
     """Whether more is known already: two that measured at once, a message that was long on its way."""
     if signal.key and alert.external_key:
-        if signal.key != alert.external_key:
-            return signal.key < alert.external_key
-        return not alert.is_open  # told again, after its end
+        if signal.key == alert.external_key:
+            return not alert.is_open  # told again, after its end
+        # Two Prometheus servers begin at two moments, and Alertmanager ends both with the earlier one: what
+        # ended after this firing began has ended this firing.
+        ends_it = signal.seen is Seen.WELL and alert.is_open and signal.at > _began(alert)
+        return signal.key < alert.external_key and not ends_it
     seen_at = alert.last_at if alert.is_open else max(alert.last_at, alert.resolved_at or alert.last_at)
     return signal.at <= seen_at
+
+
+def _says_nothing_new(alert: Alert, signal: Signal) -> bool:
+    """Whether another system tells again what it told before: it does so whenever one of a group changes."""
+    told = (alert.title, alert.summary, alert.value, alert.severity, alert.annotations, alert.links)
+    tells = (signal.title, signal.summary, signal.value, signal.severity, signal.annotations, signal.links)
+    same = bool(signal.key) and signal.key == alert.external_key and told == tells
+    return same and not alert.flapping and alert.clear_since is None
+
+
+def _began(alert: Alert) -> datetime:
+    """When the firing began that is under way, as its sender says."""
+    try:
+        return datetime.fromisoformat(alert.external_key)
+    except ValueError:
+        return alert.last_at
 
 
 def _may_reopen(alert: Alert, signal: Signal) -> bool:
@@ -138,6 +200,7 @@ def _begun(signal: Signal) -> Step:
         labels=signal.labels,
         annotations=signal.annotations,
         links=signal.links,
+        expected_by=signal.expected_by,
         opened_at=signal.at,
         last_at=signal.at,
         changed_at=signal.at,
@@ -188,6 +251,8 @@ def _again(alert: Alert, signal: Signal) -> Step:
 
 
 def _still_bad(alert: Alert, signal: Signal) -> Step:
+    if _says_nothing_new(alert, signal):
+        return Step(alert)
     turned = alert.clear_since is not None
     seen = replace(_noted(alert, signal), clear_since=None, external_key=signal.key or alert.external_key)
     changes: tuple[Change, ...] = ()
@@ -210,7 +275,8 @@ def _still_bad(alert: Alert, signal: Signal) -> Step:
 
 def _maybe_over(alert: Alert, signal: Signal) -> Step:
     since = alert.clear_since or signal.at
-    seen = replace(_noted(alert, signal, better=True), clear_since=since)
+    newest = max(signal.key, alert.external_key)
+    seen = replace(_noted(alert, signal, better=True), clear_since=since, external_key=newest)
     changes: tuple[Change, ...] = ()
     if alert.clear_since is None:
         seen, changes = _flapped(seen, signal)
@@ -238,6 +304,8 @@ def _noted(alert: Alert, signal: Signal, *, worse: bool = False, better: bool = 
         links=signal.links or alert.links,
         count=alert.count + (signal.seen in (Seen.BAD, Seen.UNKNOWN)),
         flaps=signal.damping.recent(alert.flaps, signal.at),
+        expected_by=signal.expected_by,
+        stale=False,
         version=alert.version + 1,
     )
 

@@ -1,7 +1,7 @@
 """Who hears of trouble, and who next: policies and routes, as maint.yaml and the defaults say them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -70,13 +70,14 @@ _Globs = Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(strict=
 
 
 class Level(Spec):
-    """One step of a ladder: who is told, how, and how long after the beginning of the round."""
+    """One step of a ladder: who is told, how, how long after the beginning of the round, in what words."""
 
     who: Annotated[tuple[Who, ...], BeforeValidator(_one_or_more), Field(strict=False, min_length=1)]
     by: Annotated[tuple[Name, ...], BeforeValidator(_one_or_more), Field(strict=False, min_length=1)] = (
         MENTION,
     )
     after: Annotated[Duration, AfterValidator(_after)] = timedelta(0)
+    note: str = Field(default="", max_length=500)
 
 
 class Policy(Spec):
@@ -165,35 +166,52 @@ class Trouble:
     owner: str = ""
     value: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)  # of the check that found it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """Where trouble goes. Empty: to nobody in particular; to the channel that it has anyway."""
+    """Where trouble goes. Empty: to nobody in particular; to the channel that it has anyway. `ladder` is the
+    policy itself."""
 
     policy: str = ""
     channel: str = ""
+    ladder: Policy | None = None
+
+
+#: The ladder that a runbook itself has for trouble of its own, and its name.
+Own = Callable[[Trouble], tuple[str, Policy] | None]
+
+
+def _no_own(_: Trouble) -> None:
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Router:
-    """The routes of maint.yaml and, for what none of them says, those that ship."""
+    """The routes of maint.yaml; for what none of them says what the runbook says; then those that ship."""
 
     policies: Mapping[str, Policy]
     routes: tuple[Route, ...]
+    shipped: tuple[Route, ...] = ()
+    own: Own = _no_own
 
     def way(self, trouble: Trouble, at: datetime) -> Way:
         """The first route that names a policy, and the first that names a channel: they may be two."""
         fitting = [route for route in self.routes if route.fits(trouble, at)]
-        return Way(
-            policy=next((route.policy for route in fitting if route.policy), ""),
-            channel=next((route.channel for route in fitting if route.channel), ""),
-        )
+        behind = [route for route in self.shipped if route.fits(trouble, at)]
+        channel = next((route.channel for route in (*fitting, *behind) if route.channel), "")
+        name = next((route.policy for route in fitting if route.policy), "")
+        if not name and (own := self.own(trouble)):
+            return Way(policy=own[0], channel=channel, ladder=own[1])
+        name = name or next((route.policy for route in behind if route.policy), "")
+        return Way(policy=name, channel=channel, ladder=self.policies.get(name))
 
 
-def make_router(own: Escalation, shipped: Escalation) -> Router:
+def make_router(own: Escalation, shipped: Escalation, of_runbooks: Own = _no_own) -> Router:
     """What maint.yaml says comes first; a policy of the same name replaces the one that ships."""
-    return Router(policies={**shipped.policies, **own.policies}, routes=(*own.routes, *shipped.routes))
+    policies = {**shipped.policies, **own.policies}
+    return Router(policies=policies, routes=own.routes, shipped=shipped.routes, own=of_runbooks)
 
 
 def is_worse(severity: str, than: str) -> bool:

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from runbooks.spec.model import Spec, Timezone
+from runbooks.spec.when import day_of_week, read_time
 from runbooks.steps.holders import is_person
-from runbooks.watch.local_time import DAYS, day_number, moment_of, parse_clock
+from runbooks.watch.fire_times import moment_of
 
 #: When nobody says when the first person began: a Monday.
 _EPOCH = date(2024, 1, 1)
@@ -26,9 +27,11 @@ def _person(value: str) -> str:
 
 def _hand_over(value: str) -> str:
     day, _, clock = value.strip().partition(" ")
-    if day_number(day) is None:
-        raise ValueError(f"a hand-over looks like `Monday 09:00`: {day[:20]!r} is no day")
-    parse_clock(clock.strip())
+    try:
+        day_of_week(day)
+        read_time(clock)
+    except ValueError as error:
+        raise ValueError(f"a hand-over looks like `Monday 09:00`: {error}") from None
     return value
 
 
@@ -82,8 +85,8 @@ class Rotation(Spec):
         day, _ = self._hand_over_at()
         if self.since is not None and self.since.weekday() != day:
             raise ValueError(
-                f"since: {self.since} is a {DAYS[self.since.weekday()].title()}, and the hand-over is on a "
-                f"{DAYS[day].title()}"
+                f"since: {self.since} is a {self.since:%A}, and the hand-over is on a "
+                f"{_EPOCH + timedelta(days=day):%A}"
             )
         return self
 
@@ -93,7 +96,7 @@ class Rotation(Spec):
 
     def moment(self, local: datetime) -> datetime:
         """The moment of a local time."""
-        return moment_of(local.date(), local.time(), self.zone())
+        return moment_of(local, self.zone())
 
     def stand_ins(self) -> tuple["Override", ...]:
         """The overrides that maint.yaml has."""
@@ -106,7 +109,8 @@ class Rotation(Spec):
         """The moment when the turn of that number begins; 0 is the first person's first."""
         day, clock = self._hand_over_at()
         first = self.since or _EPOCH + timedelta(days=day)
-        return moment_of(first + timedelta(weeks=self.weeks * number), clock, self.zone())
+        day_of_turn = first + timedelta(weeks=self.weeks * number)
+        return moment_of(datetime.combine(day_of_turn, clock), self.zone())
 
     def turn_at(self, at: datetime) -> int:
         """The number of the turn that runs at that moment; below 0 before the first."""
@@ -124,9 +128,7 @@ class Rotation(Spec):
 
     def _hand_over_at(self) -> tuple[int, time]:
         day, _, clock = self.hand_over.strip().partition(" ")
-        number = day_number(day)
-        assert number is not None  # or it would not have been read
-        return number, parse_clock(clock.strip())
+        return day_of_week(day), time(*read_time(clock))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from runbooks.records import audit
 from runbooks.records import schedules as records
 from runbooks.records.audit import Outcome, done_by
 from runbooks.records.person import Person
-from runbooks.watch.schedules import Entry
+from runbooks.watch.entries import Entry
 
 
 def pause(

@@ -4,11 +4,11 @@ Nothing is kept in memory: the time has come when a row says so, and who takes t
 point leaves a row that says what is left to do.
 """
 
-import hashlib
+import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ import structlog
 from runbooks.engine.hold import Database
 from runbooks.errors import MaintError, RecordsError, Refused
 from runbooks.ids import new_id
-from runbooks.records import audit
+from runbooks.records import audit, reports
 from runbooks.records import schedules as records
 from runbooks.records.audit import Event, Outcome, done_by
 from runbooks.records.person import Person
@@ -26,17 +26,14 @@ from runbooks.records.runs import RunRow
 from runbooks.records.schedules import ScheduleRow, TickRow, TickState
 from runbooks.spec.head import Schedule
 from runbooks.spec.runbook import Runbook
-from runbooks.spec.runbook_step import RunbookStep
-from runbooks.steps import CHECKS
-from runbooks.watch.fire_times import Fire, FireTimes, delay, fire_times, next_fire
-from runbooks.watch.freezes import CLOCK
+from runbooks.watch.entries import Entry, entries, only_looks
+from runbooks.watch.fire_times import Fire, delay, next_fire
+from runbooks.watch.lease import CLAIM, Lease, held
 
 log = structlog.get_logger()
 
 #: So late a tick still is on time: a restart, or another replica that takes over.
 GRACE = timedelta(minutes=5)
-#: A replica that began with a tick has so long, before another looks what came of it.
-CLAIM = timedelta(seconds=30)
 #: The pause between two looks of a tick that is queued.
 QUEUE_LOOK = timedelta(seconds=5)
 #: Missed times that `all` makes up for, and those that are kept each by itself; older ones are only counted.
@@ -65,57 +62,6 @@ class Reporter(Protocol):
     async def report(self, tick: TickRow, runbook: Runbook, schedule: Schedule) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One entry under a runbook's `schedule:`."""
-
-    id: str
-    runbook: Runbook
-    n: int
-    schedule: Schedule
-    times: FireTimes
-    digest: str
-
-    def as_wanted(self, now: datetime) -> records.Schedule:
-        """It as a row that begins now."""
-        first = next_fire(self.times, now)
-        return records.Schedule(
-            id=self.id,
-            runbook=self.runbook.name,
-            n=self.n,
-            digest=self.digest,
-            next_fire=first.at if first else None,
-        )
-
-    @property
-    def person(self) -> Person:
-        """Who asks for what is on it: whoever wrote it into the file was asked then."""
-        return Person(kind=CLOCK, id=self.id, name=f"the schedule {self.id}")
-
-
-def entries(runbooks: Mapping[str, Runbook]) -> dict[str, Entry]:
-    """All that is on a schedule, by its id: `health:0`."""
-    found = {}
-    for runbook in runbooks.values():
-        for n, schedule in enumerate(runbook.schedule):
-            # Without defaults: a later version that knows more keys does not make it another one.
-            text = schedule.model_dump_json(exclude_defaults=True)
-            found[f"{runbook.name}:{n}"] = Entry(
-                id=f"{runbook.name}:{n}",
-                runbook=runbook,
-                n=n,
-                schedule=schedule,
-                times=fire_times(schedule),
-                digest=hashlib.sha256(text.encode()).hexdigest(),
-            )
-    return found
-
-
-def only_looks(steps: tuple[RunbookStep, ...]) -> bool:
-    """Whether the steps are checks and nothing else."""
-    return all(only_looks(step.steps) if step.steps else step.kind in CHECKS for step in steps)
-
-
 @dataclass(frozen=True)
 class _Choice:
     """What becomes of the times that have come: some begin, of the others it is written down why not."""
@@ -142,6 +88,7 @@ class Schedules:
         self._starter = starter
         self._now = now
         self._reporter = reporter
+        self._reports: dict[str, asyncio.Task[None]] = {}
 
     async def begin(self) -> None:
         """Takes over what the files say. A schedule that is new, or was edited, begins now."""
@@ -149,8 +96,19 @@ class Schedules:
         wanted = [entry.as_wanted(now) for entry in self.entries.values()]
         await self._database.write(partial(records.keep, wanted=wanted))
 
+    async def stop(self) -> None:
+        """Breaks reports off that are under way: whoever looks when their claims are over makes them."""
+        for task in self._reports.values():
+            task.cancel()
+        await self.reported()
+
+    async def reported(self) -> None:
+        """Returns when no report is under way."""
+        await asyncio.gather(*self._reports.values(), return_exceptions=True)
+
     async def look(self) -> int:
-        """Does what is due; how many ticks were begun with or came."""
+        """Does what is due; how many ticks were begun with or came. Reports go on by themselves: a slow check
+        must not keep what comes next."""
         now = self._now()
         due = await self._database.read(partial(records.due, now=now))
         for id_ in due:
@@ -174,7 +132,10 @@ class Schedules:
         records.change(connection, entry.id, **values)
         for why, count, fires in choice.skipped:
             for fire in fires:
-                skipped = _tick(entry, fire, now, state=TickState.SKIPPED, note=_words(why, row), wakes=False)
+                missed, note = why == _MISSED, _words(why, row)
+                skipped = _tick(
+                    entry, fire, now, state=TickState.SKIPPED, note=note, wakes=False, awaited=missed
+                )
                 records.add_tick(connection, skipped)
             audit.append(
                 connection, self._event(entry, Outcome.LATE, now, _told(fires, count, _words(why, row)))
@@ -187,11 +148,27 @@ class Schedules:
 
     async def _take(self, tick: TickRow, now: datetime) -> None:
         entry = self.entries.get(tick.schedule)
-        if entry is None and now - tick.at < FORGOTTEN:
-            return  # another replica may have a file with it
+        if tick.id in self._reports or (entry is None and now - tick.at < FORGOTTEN):
+            return  # it is under way, or another replica may have a file with it
         claimed = await self._database.write(partial(self._claim, id_=tick.id, entry=entry, now=now))
         if claimed is None or entry is None:
             return
+        if claimed.kind != "report" or self._reporter is None:
+            await self._do(claimed, entry)
+            return
+        task = asyncio.create_task(self._report(claimed, entry), name=f"report {claimed.id}")
+        self._reports[claimed.id] = task
+        task.add_done_callback(lambda _: self._reports.pop(claimed.id, None))
+
+    async def _report(self, tick: TickRow, entry: Entry) -> None:
+        """As `_do`, with the claim kept while checks take their time."""
+        async with held(self._database, tick, self._now) as lease:
+            try:
+                await self._do(tick, entry, lease)
+            except RecordsError as error:
+                log.warning("schedule.report.failed", tick=tick.id, error=str(error))
+
+    async def _do(self, claimed: TickRow, entry: Entry, lease: Lease | None = None) -> None:
         run, state, outcome, note = "", TickState.DONE, Outcome.OK, ""
         try:
             run = await self._start(claimed, entry)
@@ -203,11 +180,12 @@ class Schedules:
             state, outcome, note = TickState.FAILED, Outcome.FAILED, str(error)
         except Exception:
             reference = new_id()[-8:]
-            log.exception("schedule.crashed", tick=tick.id, reference=reference)
+            log.exception("schedule.crashed", tick=claimed.id, reference=reference)
             state, outcome = TickState.FAILED, Outcome.FAILED
             note = f"a fault in Maint itself: look for {reference} in its log"
         if note:
-            log.warning("schedule.not_begun", tick=tick.id, why=note)
+            log.warning("schedule.not_begun", tick=claimed.id, why=note)
+        claimed = await lease.end() if lease else claimed
         await self._database.write(
             partial(self._close, tick=claimed, entry=entry, state=state, outcome=outcome, run=run, note=note)
         )
@@ -220,6 +198,7 @@ class Schedules:
         if tick is None:
             return None
         if entry is None:
+            reports.expect_nothing(connection, tick.id)
             records.close(connection, tick, TickState.SKIPPED, note="it is on no schedule any more")
             return None
         if run := records.run_of_key(connection, tick.id):
@@ -229,6 +208,7 @@ class Schedules:
             )
             return None
         if row is not None and row.paused_at is not None:
+            reports.expect_nothing(connection, tick.id)
             self._skip(connection, tick, entry, _words(_PAUSED, row))
             return None
         if not (before := records.earlier_open(connection, tick)):
@@ -341,9 +321,13 @@ def _tick(
     note: str = "",
     queued_after: str = "",
     wakes: bool = True,
+    awaited: bool = True,
 ) -> TickRow:
+    """`awaited`: people wait for its digest, if it is one; not for one that they left out."""
     id_ = f"schedule:{entry.id}:{fire.local}"
     looks = entry.schedule.report != "none" and only_looks(entry.runbook.steps)
+    begins = fire.at + delay(id_, entry.schedule.jitter)
+    posted = awaited and looks and entry.schedule.report != "changes"
     return TickRow(
         id=id_,
         schedule=entry.id,
@@ -353,7 +337,8 @@ def _tick(
         kind="report" if looks else "run",
         queued_after=queued_after,
         note=note,
-        wake_at=fire.at + delay(id_, entry.schedule.jitter) if wakes else None,
+        wake_at=begins if wakes else None,
+        out_by=begins + entry.schedule.grace if posted else None,
         at=now,
     )
 
@@ -362,11 +347,3 @@ def _told(fires: tuple[Fire, ...], count: int, why: str) -> dict[str, Any]:
     """What the log says of times that were left out."""
     named = {"last": fires[-1].local} if fires else {}
     return {"reason": why, "count": count, **named}
-
-
-def upcoming(entry: Entry, row: ScheduleRow | None, now: datetime) -> Iterator[Fire]:
-    """The times to come, one that is left out on request not among them."""
-    found = entry.times.after(now.astimezone(UTC))
-    if row is not None and row.skip_next:
-        next(found, None)
-    return found

@@ -24,6 +24,8 @@ MAINT = "maint"
 #: A minute in which more alerts open in a channel than may have a message of their own is a storm's; it takes
 #: in what opens until that long after the last one.
 MINUTE, STORM_RESTS = timedelta(minutes=1), timedelta(minutes=5)
+#: Of the messages of a minute, one in so many is a critical alert's even in a storm.
+SPARED = 3
 #: Alerts that an audit event names of a storm's many.
 _NAMED = 20
 
@@ -102,10 +104,12 @@ def _placed(
         # The worst first: they are to have messages of their own.
         numbers.sort(key=lambda number: -RANK.index(Severity(placed[number][1].severity)))
         storm = _storm_of(connection, channel)
-        room = 0
         if storm is None or now - storm.last_at > STORM_RESTS:
             room = setting.most_cards - rows.opened_since(connection, channel, now - MINUTE)
-        many = numbers[max(0, room) :]
+            many = numbers[max(0, room) :]
+        else:
+            many = numbers
+        many = _spared(connection, channel, many, placed, setting, now)
         if not many:
             continue
         storm = storm or _new_storm(channel, now)
@@ -114,6 +118,23 @@ def _placed(
             before, alert, changes = placed[number]
             placed[number] = (before, replace(alert, storm=storm.id), changes)
     return placed, storms
+
+
+def _spared(
+    connection: Any,
+    channel: str,
+    numbers: list[int],
+    placed: Sequence[_Placed],
+    setting: Setting,
+    now: datetime,
+) -> list[int]:
+    """Without the few that are critical and have messages of their own even in a storm."""
+    critical = [number for number in numbers if placed[number][1].severity == Severity.CRITICAL]
+    if not critical:
+        return numbers
+    opened = rows.opened_since(connection, channel, now - MINUTE, Severity.CRITICAL)
+    room = max(0, setting.most_cards // SPARED - opened)
+    return [number for number in numbers if number not in critical[:room]]
 
 
 def _storm_of(connection: Any, channel: str) -> Alert | None:

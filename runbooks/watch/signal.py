@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from runbooks.watch.damping import Damping
 
+#: A label that no sender has: some of the labels are missing, or are not as they were sent.
+CUT = "…"
+
 
 class Seen(StrEnum):
     """What was seen. What could not be judged, for there was nothing to judge, is no signal."""
@@ -21,7 +24,8 @@ class Seen(StrEnum):
 class Signal:
     """One observation of one trouble. `key`: from other systems, the moment when this firing began there, as
     UTC in ISO form: a later one sorts after it. `at`: when it was seen; of other systems, when it began or
-    ended. An older signal than what is known changes nothing."""
+    ended. An older signal than what is known changes nothing. `expected_by`: when somebody
+    should have looked again; None: nobody promised to."""
 
     fingerprint: str
     source: str
@@ -42,4 +46,5 @@ class Signal:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+    expected_by: datetime | None = None
     damping: Damping = field(default_factory=Damping)

@@ -48,7 +48,7 @@ def tell(
     body = {
         **facts(subject),
         "action": TRIGGER,
-        "text": _words(subject, deed, policy),
+        "text": _words(subject, deed, level, policy),
         "who": [each.person for each in called],
         "level": deed.level + 1,
     }
@@ -149,13 +149,14 @@ def _told(
     return told
 
 
-def _words(subject: Subject, deed: Tell, policy: str) -> str:
+def _words(subject: Subject, deed: Tell, level: Level, policy: str) -> str:
     again = f", for the {deed.round + 1}. time" if deed.round else ""
     where = f" ({policy}, level {deed.level + 1}{again})"
     if subject.ask is not None:
         return f"{subject.summary} waits for approval, and whoever is called here may approve it{where}."
     said = f": {subject.summary}" if subject.summary and subject.summary != subject.title else ""
-    return f"{subject.title}{said}. Nobody has taken it yet{where}."
+    note = f" {level.note.rstrip('.')}." if level.note else ""
+    return f"{subject.title}{said}.{note} Nobody has taken it yet{where}."
 
 
 def _ending(subject: Subject, action: str) -> str:

@@ -18,7 +18,12 @@ def written(policy: Policy) -> Mapping[str, Any]:
     """The policy as a row keeps it."""
     return {
         "levels": [
-            {"who": list(level.who), "by": list(level.by), "after": show_duration(level.after)}
+            {
+                "who": list(level.who),
+                "by": list(level.by),
+                "after": show_duration(level.after),
+                "note": level.note,
+            }
             for level in policy.levels
         ],
         "repeat": policy.repeat,

@@ -14,7 +14,7 @@ from tests.commands.world import NOW, Engine, World, ask, at_terminal, closed, l
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 RUN = "01jd000000000000003f9kq2ab"
 #: Words that have nothing to do with runs, and name targets: tests/scenario and tests/watch type them.
-ELSEWHERE = ("health", "targets", "audit", "alerts", "oncall", "schedule")
+ELSEWHERE = ("health", "digest", "targets", "audit", "alerts", "oncall", "schedule", "backups")
 REFUSED = ("did not understand", "does not fit", "Not allowed", "missing or wrong", "broke", "did not work")
 
 

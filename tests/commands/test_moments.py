@@ -22,6 +22,9 @@ NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
         ("Sunday 8:00", "2026-11-29 07:00"),
         ("tomorrow 9:00", "2026-11-23 08:00"),
         ("today 14:00", "2026-11-22 13:00"),
+        ("tomorrow", "2026-11-23 08:00"),
+        ("Monday", "2026-11-23 08:00"),
+        ("2026-12-01", "2026-12-01 08:00"),
         ("18:30", "2026-11-22 17:30"),
         ("8:00", "2026-11-23 07:00"),
         ("2h", "2026-11-22 14:30"),
@@ -38,7 +41,7 @@ def test_a_moment_is_meant_on_the_askers_clock(text: str, expected: str) -> None
 
 @pytest.mark.parametrize(
     "text",
-    ["", "soon", "Mondy 8:00", "Monday", "25:00", "today 9:00", "2026-11-01 8:00", "5y", "600d", "-2h"],
+    ["", "soon", "Mondy 8:00", "25:00", "today 9:00", "2026-11-01 8:00", "5y", "600d", "-2h"],
 )
 def test_what_is_none_is_refused_with_examples(text: str) -> None:
     """Also what has passed, and what is too far away for anybody to mean it."""

@@ -6,6 +6,7 @@ import pytest
 
 from commands.reply import RunForm
 from runbooks.access import Access, Grant, Place
+from runbooks.steps.action import Preview
 from tests.commands.world import DEPLOY, OPS, Engine, World, at_terminal, in_slack, lock, read
 
 
@@ -196,3 +197,17 @@ def test_the_double_knows_the_runbook_that_it_stands_for() -> None:
         "token": (True, False),
         "note": (False, False),
     }
+
+
+async def test_a_plan_shows_what_its_steps_would_reach() -> None:
+    """What was measured just now stands beside the step, on the card and in the details."""
+    refused = Preview(lines=("lock ACCESS EXCLUSIVE on orders",), refused="the disk is too small")
+    step = (await Engine().plan("deploy", {"version": "1.2"})).steps[0].path
+    world = World(Engine(reached={"deploy": {step: refused}}))
+
+    reply = await world.ask(in_slack("sam", "plan deploy version=1.2"))
+
+    text = read(reply)
+    assert "It would be refused now: the disk is too small\n  lock ACCESS EXCLUSIVE on orders" in text
+    (listing,) = reply.details
+    assert "  now: lock ACCESS EXCLUSIVE on orders\n  it would be refused now: the disk" in listing.text

@@ -27,6 +27,7 @@ from runbooks.spec.approval import with_approval
 from runbooks.spec.library import load_library
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
+from runbooks.steps.action import Preview
 from runbooks.targets import HostTarget, HttpTarget
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -133,6 +134,7 @@ class Engine:
     effects: tuple[EffectRow, ...] = ()
     in_the_way: tuple[LockRow, ...] = ()
     frozen: tuple[Freeze, ...] = ()
+    reached: dict[str, dict[str, Preview]] = field(default_factory=dict)
 
     def put(self, *views: RunView) -> "Engine":
         self.views.update({each.run.id: each for each in views})
@@ -143,6 +145,14 @@ class Engine:
     ) -> Plan:
         found = with_approval(RUNBOOKS[runbook], approval)
         return make_plan(found, parse_params(found.params, params, TARGETS), TARGETS)
+
+    async def previews(
+        self,
+        runbook: str,
+        params: Mapping[str, Any],
+        approval: Mapping[str, Any] | None = None,
+    ) -> Mapping[str, Preview]:
+        return self.reached.get(runbook, {})
 
     async def start(
         self,

@@ -1,15 +1,18 @@
 """The whole demo in this process: the real bot with the real library looks after the shop."""
 
 import asyncio
+import re
+import shlex
 import socket
 import sys
 import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from bot.demo.demo import Options, Running, running
-from bot.sandbox import Workspace
+from bot.sandbox import Message, Workspace
 from runbooks.errors import MaintError, UsageError
 from tests.demo.conftest import names, newest, turn
 
@@ -30,6 +33,15 @@ async def test_health_is_fine_at_first_and_critical_when_the_shop_fails(demo: Ru
     card = await demo.sandbox.wait_for(lambda: newest(demo, f"{REPORTED}critical"), 15)
 
     assert "503" in card.shown
+
+
+async def test_the_digest_comes_when_it_is_asked_for(demo: Running) -> None:
+    """As everybody would have it in the morning, with what comes today."""
+    await demo.sandbox.slash("admin", "ops", "/maint digest post")
+    card = await demo.sandbox.wait_for(lambda: newest(demo, "checks ran, in"), 20)
+
+    assert "fine:" in card.shown
+    assert card.shown.count("Health check") >= 1
 
 
 async def test_a_slow_shop_is_a_warning(demo: Running) -> None:
@@ -137,3 +149,42 @@ async def test_without_a_port_a_free_one_does(monkeypatch: pytest.MonkeyPatch) -
 
         async with running(Options(), Workspace()) as up:
             assert port_of(up) != taken.getsockname()[1]
+
+
+async def test_an_alert_from_outside_is_a_card(demo: Running) -> None:
+    """What the page shows, with the address and the token that the demo names."""
+    page = Path(__file__).parents[2] / "docs" / "demo.md"
+    (command,) = re.findall(r"```sh\n(curl .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    words = shlex.split(command)
+    token = (demo.folder / "hook-token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    assert (words[1], words[3]) == ("ADDRESS", "Authorization: Bearer $(cat FOLDER/hook-token)")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(demo.hook, data=words[words.index("-d") + 1], headers=headers) as answer,
+    ):
+        assert answer.status == 200
+    await demo.sandbox.wait_for(
+        lambda: any("shop TooManyOrders" in each.shown for each in demo.sandbox.messages("alerts")), 15
+    )
+
+
+async def test_a_switch_makes_an_alert_that_ends_when_it_is_turned_back(demo: Running) -> None:
+    """One message in #alerts, in whose thread who is on call is called; taken on, and over."""
+
+    def shown(words: str) -> Message | None:
+        found = [each for each in demo.sandbox.messages("alerts") if not each.thread_ts]
+        return next((each for each in found if words in each.shown), None)
+
+    await turn(demo, failing_percent=50)
+    await demo.sandbox.slash("admin", "ops", "/maint health shop")
+    card = await demo.sandbox.wait_for(lambda: shown("firing"), 15)
+    await demo.sandbox.wait_for(lambda: demo.sandbox.thread(card), 15)
+    await demo.sandbox.click("sre1", card, "Acknowledge")
+    await demo.sandbox.wait_for(lambda: shown("acknowledged by"), 15)
+    await turn(demo, failing_percent=0)
+    await demo.sandbox.slash("admin", "ops", "/maint health shop")
+    over = await demo.sandbox.wait_for(lambda: shown("resolved after"), 15)
+
+    assert over.ts == card.ts
+    assert "U00000SRE" in str([reply.blocks for reply in demo.sandbox.thread(card)])

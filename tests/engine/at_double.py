@@ -20,7 +20,7 @@ from runbooks.records.measurements import Series
 from runbooks.records.runs import AskRow, RunRow, RunView, StepRow, VoteRow
 from runbooks.spec.runbook import RunbookStep
 from runbooks.status import Status
-from runbooks.steps.action import Call, Done
+from runbooks.steps.action import Call, Done, Preview
 from runbooks.steps.reach import Connections
 from runbooks.steps.step import Check, Step
 from runbooks.targets import TargetBase
@@ -133,6 +133,10 @@ class AtDouble:
             held=(),
             in_the_way=(),
         )
+
+    async def previews(self) -> Mapping[str, Preview]:
+        """Nothing is measured here."""
+        return {}
 
     def plan_change(self) -> tuple[str, ...]:
         return ()

@@ -15,6 +15,7 @@ from runbooks.records.asks import Question
 from runbooks.records.person import Person
 from runbooks.records.runs import AskRow, RunView, StepRow, view
 from runbooks.spec.runbook import RunbookStep
+from runbooks.steps.action import Preview
 from runbooks.steps.step import Step
 from runbooks.targets import TargetBase
 from tests.records.run_rows import NOON, add_run
@@ -150,6 +151,10 @@ class AtDouble:
     @property
     def plan_digest(self) -> str:
         return self._stage.digest
+
+    async def previews(self) -> Mapping[str, Preview]:
+        """Nothing is measured here."""
+        return {}
 
     def plan_change(self) -> tuple[str, ...]:
         return self._stage.changes if self._stage.digest != "d1" else ()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from runbooks.records import budgets, cards, outbox, run_tables
+from runbooks.records import budgets, cards, notices, outbox, run_tables
 from runbooks.records.budgets import Budget
 from runbooks.records.cards import Card, Claim
 from runbooks.records.database import open_database
@@ -333,3 +333,27 @@ def test_a_card_that_was_given_up_is_tried_again_at_the_next_change(engine: Engi
         cards.give_up(connection, again, NOW)
 
     assert claim(engine, NOW + 10 * SECOND) is None
+
+
+def test_who_is_called_comes_before_new_cards(engine: Engine) -> None:
+    """In the channel where somebody is to be called: there is one token a second for all of it."""
+    about = {"about": "alert", "subject": "a", "kind": "mention", "target": "C1"}
+    with engine.begin() as connection:
+        for name, channel, priority in (("slow", "C1", 2), ("urgent", "C1", 3), ("other", "C2", 1)):
+            card = Card(kind="run", correlation=name, channel=channel, id=name, wanted=1, priority=priority)
+            cards.add(connection, card)
+        notices.put(connection, "n", **about, body={}, at=NOW, priority=3)
+
+    assert in_order(engine) == ["urgent", "other"]
+    with engine.begin() as connection:
+        (row,) = notices.of_subject(connection, "alert", "a")
+        notices.arrived(connection, row, NOW)
+    assert in_order(engine) == ["slow"]
+
+
+def in_order(engine: Engine) -> list[str]:
+    """The ids of all cards that may be drawn now, in order."""
+    found = []
+    while isinstance(next_one := claim(engine), Claim):
+        found.append(next_one.card.id)
+    return found

@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from runbooks.errors import RecordsError
+from runbooks.records import reports
 from runbooks.records.cards import Card
 from runbooks.records.carriage import prepare_carriage
 from runbooks.records.database import open_database
@@ -20,10 +21,12 @@ from runbooks.records.records import Records
 from runbooks.records.schema import metadata
 from runbooks.watch.damping import Damping
 from runbooks.watch.signal import Seen
+from runbooks.watch.thinning import Keep, Thinning
 from tests.records.conftest import make_event, make_result
 from tests.runs.conftest import house_of
 from tests.runs.test_running import THREE
 from tests.watch.conftest import KIM, Post, signal
+from tests.watch.test_digests import Room
 
 PAGE = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
 
@@ -67,13 +70,13 @@ async def test_the_documented_grants_are_enough(least: Records) -> None:
     await least.card_finished(card.id)
     assert await least.unfinished_cards(datetime.now(UTC)) == ()
     assert len(await least.events()) == 2
-    assert await least.prune(deliveries_days=-1, results_days=-1) == {
-        "deliveries": 1,
-        "check_results": 1,
-        "outbox": 0,
-        "ticks": 0,
-        "step_memory": 0,
-    }
+    removed = await least.prune(deliveries_days=-1, watch_days=-1)
+    assert {name for name, count in removed.items() if count} == {"deliveries"}
+    nothing = timedelta(0)
+    keep = Keep(full=nothing, hourly=nothing, daily=nothing, most_bytes=1_000_000)
+    later = datetime.now(UTC) + timedelta(days=3)
+    thinned = await Thinning(least, keep, lambda: later).round()
+    assert thinned == {"results": 1, "hours": 1, "days": 1, "early": 0}
 
 
 async def test_the_documented_grants_open_and_end_alerts(least: Records) -> None:
@@ -87,6 +90,20 @@ async def test_the_documented_grants_open_and_end_alerts(least: Records) -> None
 
     assert await post.open() == ()
     assert len(await post.events("resolved")) == 1
+    assert (await least.prune(watch_days=-1))["alerts"] == 1
+
+
+async def test_the_documented_grants_make_digests(least: Records) -> None:
+    """A digest, two looks that are one line, and that somebody takes note of what stands in Slack."""
+    room = Room(least)
+    row = await room.report(0)
+    await room.report(1)
+    await room.report(1, minutes=5)
+    assert row is not None
+    await least.write(lambda connection: reports.posted(connection, row.id, "1.1"))
+    await room.duty.attend(("out", row.id), room.post.now)
+
+    assert room.heart.beats[-1] == "success"
 
 
 async def test_the_documented_grants_carry_a_run(least_url: str, tmp_path: Path) -> None:

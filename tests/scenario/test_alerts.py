@@ -159,6 +159,25 @@ async def test_a_snooze_outlives_a_restart(watched: Floor) -> None:
     assert len(cards(watched)) == 1
 
 
+async def test_a_card_says_when_nobody_looks_any_more(watched: Floor) -> None:
+    """Its schedule is paused: three of its times pass, and it stays open, for nobody knows how it is."""
+    on_schedule = HEALTH.replace("RULES", "{}").replace("owner: oncall", "schedule: [{every: 1h}]")
+    watched.runbook("health", on_schedule)
+    async with watched.open():
+        await watched.type("admin", "schedule pause health")
+        await watched.told("admin", "health:0 is paused")
+        await health(watched, 500)
+        card = await watched.card(CARD, "alerts")
+        watched.clock.turn(hours=2)
+        await watched.lacks(card, "Nobody has looked since")
+        watched.clock.turn(hours=1, minutes=2)
+        await watched.shows(card, "firing", "Nobody has looked since", "nobody looks any more")
+        await health(watched, 500)
+        await watched.lacks(card, "Nobody has looked since")
+        await watched.shows(card, "is looked at again")
+    assert await watched.audited("alert.stale") == [("Maint", "ok")]
+
+
 async def test_who_ends_it_says_why(watched: Floor) -> None:
     """The button asks for a reason, which the card shows; still bad, it opens anew in a new message."""
     async with watched.open():
@@ -171,6 +190,26 @@ async def test_who_ends_it_says_why(watched: Floor) -> None:
 
     assert again.ts != card.ts
     assert len(cards(watched)) == 2
+
+
+async def test_a_chart_comes_into_the_thread_once(watched: Floor) -> None:
+    """On request: how it went since yesterday. Pressed twice it is one picture."""
+    async with watched.open():
+        for _ in range(4):
+            await health(watched, 500)
+        card = await watched.card(CARD, "alerts")
+        await watched.press("admin", card, "Chart")
+        picture = await watched.sandbox.wait_for(lambda: next(iter(watched.sandbox.files), None), 15)
+        await watched.press("admin", card, "Chart")
+        await watched.type("admin", f"alerts chart {(await rows(watched))[0].id}")
+        await watched.told("admin", "drawn in the thread")
+
+    (file,) = watched.sandbox.files
+    assert file is picture
+    assert "Trends of 24 hours" in file.alt_text
+    assert file.content.startswith(b"\x89PNG")
+    (reply,) = watched.sandbox.thread(card)
+    assert reply.thread_ts == card.ts
 
 
 async def test_a_remedy_runs_as_if_it_had_been_typed(watched: Floor) -> None:
@@ -242,7 +281,8 @@ async def test_what_the_pages_say_can_be_typed(watched: Floor) -> None:
     assert isinstance(targets, dict)
     targets["db"] = targets["app"]
     async with watched.open():
-        await health(watched, 500)
+        for _ in range(3):
+            await health(watched, 500)
         (alert,) = await rows(watched)
         for line in dict.fromkeys(line.strip() for line in lines if line.startswith("alerts")):
             before = len(watched.sandbox.messages("ops", "admin"))

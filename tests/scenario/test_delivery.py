@@ -268,9 +268,9 @@ async def test_the_scopes_of_the_manifest_are_those_of_the_calls(
         await sandbox.wait_for(lambda: sandbox.files, 15)
 
     refused = [call for call in sandbox.calls if call.answer.get("error") == "missing_scope"]
-    # An address in users.info comes with no call of its own, #ops is a public channel, and evidence is
-    # asked for in tests of buttons.
-    by_design = {"users:read.email", "groups:history", "im:history", "files:read"}
+    # An address in users.info comes with no call of its own, #ops is a public channel; evidence is asked
+    # for in tests of buttons, and direct messages are opened in tests of escalation.
+    by_design = {"users:read.email", "groups:history", "im:history", "im:write", "files:read"}
     assert refused == []
     assert set(BOT_SCOPES) - by_design <= sandbox.workspace.scopes_used
 

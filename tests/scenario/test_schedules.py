@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from runbooks.records import schedules as rows
 from runbooks.records.records import Records
 from runbooks.records.runs import newest
+from runbooks.records.watch_tables import ticks
 from tests.scenario.floor import Floor
 
 TIDY = """
@@ -85,6 +87,41 @@ async def test_a_month_of_schedules_in_seconds(floor: Floor) -> None:
     assert {name: effects.count(name) for name in NOVEMBER} == {
         name: often for name, (_, often) in NOVEMBER.items()
     }
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("turned", "moment"),
+    [
+        (datetime(2027, 3, 28, tzinfo=UTC), datetime(2027, 3, 28, 1, 0, tzinfo=UTC)),  # 2:30 is left out
+        (datetime(2027, 10, 31, tzinfo=UTC), datetime(2027, 10, 31, 0, 30, tzinfo=UTC)),  # it comes twice
+    ],
+)
+async def test_on_the_days_on_which_the_clock_is_turned_each_time_comes_once(
+    floor: Floor, turned: datetime, moment: datetime
+) -> None:
+    """What the clock jumps over comes right after the jump, what it shows twice at the first; a look every
+    half an hour for three days."""
+    for name, schedule in (("nightly", "on: 'daily 2:30'"), ("morning", "on: 'daily 9:00'")):
+        floor.runbook(name, MONTH.replace("NAME", name).replace("SCHEDULE", schedule))
+    floor.clock.turned = turned - timedelta(days=1) - datetime.now(UTC)
+    async with floor.open():
+        records = await Records.open(str(floor.workplace.settings["database"]))
+        try:
+            for _ in range(3 * 48):
+                floor.clock.turn(minutes=30)
+                await looked(records, floor.clock())
+            at = await records.read(
+                lambda connection: connection.scalar(
+                    select(ticks.c.fire_at).where(ticks.c.id == f"schedule:nightly:0:{turned:%Y-%m-%d}T02:30")
+                )
+            )
+        finally:
+            await records.close()
+        await settled(floor, 6)
+
+    assert (floor.effects().count("nightly"), floor.effects().count("morning")) == (3, 3)
+    assert at == moment
 
 
 async def test_a_tick_has_a_card_that_says_who_asked(floor: Floor) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from runbooks.engine.authority import Everybody
 from runbooks.engine.carrier import Sender
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.engine import Engine
@@ -103,6 +104,7 @@ async def replica_of(url: str, house: House, texts: Mapping[str, str]) -> AsyncI
             checks=CheckRunner(HERE, records, house.scrub, Limits(), now=house.clock),
             scrub=house.scrub,
             sealer=Sealer(KEY),
+            authority=Everybody(),
             now=house.clock,
         )
         engine.connect(sender)

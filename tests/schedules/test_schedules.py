@@ -355,6 +355,7 @@ async def test_what_only_looks_is_told_to_the_reporter_where_there_is_one(build:
     async with build({"tidy": checks}) as watch:
         watch.schedules._reporter = Told()
         await watch.look(days=1)
+        await watch.schedules.reported()
 
         assert seen == ["schedule:tidy:0:2026-11-02T09:00 digest"]
         assert await watch.runs() == []

@@ -10,6 +10,9 @@ import pytest
 from bot.slack.client import SlackClient
 from runbooks.errors import SlackError, StepError
 from runbooks.steps.address import forbidden, look_up
+from tests.hooks.sending import alert, payload, send
+from tests.scenario.floor import Floor
+from tests.scenario.test_hooks import hooked, rows, start
 
 #: The same service of the cloud, and others that no target has.
 HOSTILE = (
@@ -65,3 +68,21 @@ async def test_an_answer_goes_to_slack_and_nowhere_else(url: str) -> None:
     async with SlackClient("xoxb-1", "https://slack.com/api/") as slack:
         with pytest.raises(SlackError, match="no address of Slack's"):
             slack.webhook(url)
+
+
+async def test_no_address_in_an_alert_from_outside_is_called(floor: Floor) -> None:
+    """Whatever a payload names, nothing is fetched; a silence goes where maint.yaml says, or nowhere."""
+    hooked(floor, alertmanager={}, grafana={})
+    url, before = floor.site.url, floor.site.hits
+    links = {name: f"{url}/{name}" for name in ("generatorURL", "silenceURL", "dashboardURL", "panelURL")}
+    notes = {"summary": url, "runbook_url": f"{url}/runbook", "api": url}
+    body = payload([alert({"instance": url, "api": url}, start(floor), annotations=notes, **links)])
+    async with floor.open() as server:
+        for hook in ("alertmanager", "grafana"):
+            assert (await send(server, {**body, "externalURL": url, "imageURL": url}, hook))[0] == 200
+        await floor.card("Burning", "alerts")
+        for row in await rows(floor):
+            await floor.type("admin", f"alerts silence {row.id[-8:]} 2h because of this test")
+            await floor.told("admin", f"{row.source!r} cannot be told to be silent")
+
+    assert floor.site.hits == before

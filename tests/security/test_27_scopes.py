@@ -21,7 +21,6 @@ HOSTILE = (
     "chat:write.public",
     "chat:write.customize",
     "groups:write",
-    "im:write",
     "usergroups:write",
     "channels:read",
     "files:write:user",

@@ -23,6 +23,7 @@ from runbooks.spec.approval import with_approval
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import make_plan
 from runbooks.spec.runbook import Runbook
+from runbooks.steps.action import Preview
 from runbooks.targets import TargetBase
 from tests.records.card_rows import add_run
 
@@ -45,6 +46,14 @@ class RowsEngine:
     ) -> Plan:
         book = with_approval(self._runbooks[runbook], approval)
         return make_plan(book, parse_params(book.params, params, self._targets), self._targets)
+
+    async def previews(
+        self,
+        runbook: str,
+        params: Mapping[str, Any],
+        approval: Mapping[str, Any] | None = None,
+    ) -> Mapping[str, Preview]:
+        return {}
 
     async def start(
         self,

@@ -306,7 +306,7 @@ def test_a_comment_that_does_nothing_says_so(comment: str, words: str, left: set
 def test_every_rule_says_what_happens_and_what_to_do_instead() -> None:
     """And every rule is tried here."""
     assert all(rule.happens and rule.instead for rule in RULES.values())
-    people = {"gate-too-few", "gate-own", "gate-no-role", "nobodys"}
+    people = {"too-few-people", "gate-too-few", "gate-own", "gate-no-role", "nobodys"}
     assert set(RULES) == {*BAD, *PARAMETERS, *STEPS, *people}
 
 
@@ -336,3 +336,25 @@ def test_any_script_can_be_taken_apart(text: str) -> None:
 def test_any_argument_list_can_be_taken_apart(words: list[str]) -> None:
     """Also an empty one."""
     assert all(command.words for command in of_words(words, Mark(1, 1)).commands)
+
+
+@pytest.mark.parametrize(
+    ("gate", "when", "is_found"),
+    [
+        ("", "", True),
+        ("{approvers: [a], expires: 1h}", "", True),
+        ("{approvers: [a], quorum: 2, expires: 1h}", "", False),
+        ("{approvers: [a], quorum: 2, expires: 1h}", "when: {params.word: {equals: a}}", True),
+    ],
+)
+def test_what_keeps_everybody_out_is_for_two_people(gate: str, when: str, *, is_found: bool) -> None:
+    """One is not enough, nor a gate that may be skipped."""
+    asked = f"- id: go\n  {when}\n  gate: {gate}\n" if gate else ""
+    full = "{target: h, tables: [t], full: true, lock_timeout: 1s}"
+
+    assert ("too-few-people" in rules(f"{asked}- id: s\n  postgres.vacuum: {full}\n")) is is_found
+
+
+def test_a_plain_vacuum_is_for_one_person() -> None:
+    """It keeps nobody out."""
+    assert rules("- id: s\n  postgres.vacuum: {target: h}\n") == set()

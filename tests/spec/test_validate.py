@@ -61,7 +61,7 @@ def faults(text: str, **environ: str) -> list[str]:
             "targets:\n  db:\n    url: x",
             (
                 "f.yaml:2:3: `type` is missing in `db` "
-                "(one of http, postgres, redis, host, prometheus, logs, kubernetes)"
+                "(one of http, postgres, redis, host, prometheus, logs, kubernetes, backups)"
             ),
         ),
         (

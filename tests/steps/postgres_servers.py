@@ -3,11 +3,12 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -133,6 +134,59 @@ def run_replica(url: str, *settings: str) -> Iterator[str]:
                 yield replica
             finally:
                 process.terminate()
+
+
+@contextmanager
+def run_server(folder: Path, binaries: Path = BINARIES, *settings: str) -> Iterator["Server"]:
+    """A server of its own in that folder, with those settings."""
+    if RUN_AS:
+        shutil.chown(folder, RUN_AS)
+    data = folder / "data"
+    create = [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync"]
+    subprocess.run(create, check=True, user=RUN_AS, cwd=folder, stdout=subprocess.DEVNULL)
+    server = Server(folder, binaries, settings)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+class Server:
+    """A PostgreSQL that may be killed and started again."""
+
+    def __init__(self, folder: Path, binaries: Path, settings: tuple[str, ...]) -> None:
+        self._folder = folder
+        self._options = [binaries / "postgres", "-D", folder / "data", "-k", folder]
+        for setting in ("listen_addresses=", "fsync=off", *settings):
+            self._options += ["-c", setting]
+        self._process: subprocess.Popen[bytes]
+        self.url = f"postgresql://postgres:@/postgres?host={folder}"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._options, user=RUN_AS, stderr=log, cwd=self._folder)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                psycopg.connect(self.url).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
+    def kill(self) -> None:
+        """As a power cut would, with all its processes; they have no time to say anything."""
+        listing = ["ps", "-o", "pid=", "--ppid", str(self._process.pid)]
+        children = subprocess.run(listing, capture_output=True, check=False).stdout.split()
+        self._process.kill()
+        for pid in map(int, children):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
 
 
 def _wait_until_up(url: str) -> None:

@@ -75,7 +75,7 @@ async def test_what_is_due_is_rotated(host: HostTarget, logs: Path) -> None:
 
 async def test_a_preview_changes_nothing(host: HostTarget, logs: Path) -> None:
     """Neither the logs nor the state."""
-    done = await rotate(host, logs, preview=True)
+    done = await rotate(host, logs, show_only=True)
 
     assert names(logs) == ["app.log"]
     assert not (logs.parent / "state").exists()
@@ -99,7 +99,7 @@ async def test_a_config_of_the_machine_is_used(logs: Path, monkeypatch: pytest.M
     config.write_text(rules(logs))
     monkeypatch.setenv("HOME", str(logs.parent))
 
-    done = await act("logs.rotate", HERE, {"config": str(config), "preview": True})
+    done = await act("logs.rotate", HERE, {"config": str(config), "show_only": True})
 
     assert done.values["considered"] == 1
     assert (logs.parent / ".local/state/maint/logrotate").is_dir()

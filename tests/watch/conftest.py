@@ -13,7 +13,7 @@ from runbooks.records.audit import Event
 from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.records.schema import cards
-from runbooks.watch.alerts import Alerts, Waking
+from runbooks.watch.alerts import Alerts, Missing, Waking
 from runbooks.watch.damping import Damping
 from runbooks.watch.fingerprint import fingerprint
 from runbooks.watch.from_checks import FromChecks
@@ -54,8 +54,8 @@ class Post:
             most_cards=most_cards,
         )
         self.alerts = Alerts(records, FromChecks({}), self.setting, lambda: self.now)
-        waking = Waking(records, self.setting, self.alerts.told)
-        self.sentry = Sentry(records, [waking], lambda: self.now)
+        duties = [each(records, self.setting, self.alerts.told) for each in (Waking, Missing)]
+        self.sentry = Sentry(records, duties, lambda: self.now)
 
     async def take(self, *signals: Signal) -> bool:
         """Takes them in, in one transaction."""

@@ -9,6 +9,7 @@ from runbooks.records.alerts import AlertStatus, Severity
 from runbooks.records.records import Records
 from runbooks.scrub import Scrubber
 from runbooks.watch.alerts import Became
+from runbooks.watch.damping import Damping
 from runbooks.watch.signal import Seen
 from tests.watch.conftest import KIM, START, Post, signal
 
@@ -205,3 +206,65 @@ async def test_a_secret_is_not_kept(database_url: str) -> None:
         await records.close()
 
     assert "s3cr3t" not in f"{alert.summary}{dict(alert.annotations)}"
+
+
+async def test_what_nobody_looks_at_any_more_says_so(post: Post) -> None:
+    """Once, and it stays open: unknown is not well. The next look ends that."""
+    due = START + timedelta(minutes=15)
+    await post.take(signal(expected_by=due))
+    post.now = due - timedelta(seconds=1)
+    assert await post.sentry.look() == 0
+    post.now = due
+    assert await post.sentry.look() == 1
+    assert await post.sentry.look() == 0
+    (alert,) = await post.open()
+    assert (alert.status, alert.stale) == (AlertStatus.FIRING, True)
+
+    await post.take(signal(minutes=20, expected_by=due + timedelta(minutes=20)))
+    (alert,) = await post.open()
+    assert not alert.stale
+    await post.take(signal(seen=Seen.WELL, minutes=22, expected_by=due + timedelta(minutes=30)))
+    post.now = due + timedelta(hours=9)
+    assert await post.sentry.look() == 0
+    assert [what for _, what in post.heard.what] == ["opened", "stale", "seen", "resolved"]
+    assert [len(await post.events(action)) for action in ("stale", "seen")] == [1, 1]
+
+
+async def test_what_waited_for_its_time_is_told_when_nobody_looks(post: Post) -> None:
+    """It was bad when somebody looked last; that it was so for long enough nobody can say."""
+    due = START + timedelta(minutes=15)
+    await post.take(signal(expected_by=due, damping=Damping(wait=timedelta(minutes=10))))
+    assert await post.open() == ()
+    post.now = due
+    await post.sentry.look()
+
+    (alert,) = await post.open()
+    assert (alert.status, alert.stale, alert.channel) == (AlertStatus.FIRING, True, "ops")
+    assert await post.cards() == 1
+    assert [what for _, what in post.heard.what] == ["opened", "stale"]
+
+
+async def test_two_replicas_say_it_once(database_url: str, post: Post) -> None:
+    """That nobody looks is one change, whoever finds out."""
+    other = Post(await Records.open(database_url))
+    await post.take(signal(expected_by=START))
+    post.now = other.now = START + timedelta(minutes=1)
+    await asyncio.gather(post.sentry.look(), other.sentry.look())
+    await other.records.close()
+
+    assert len(await post.events("stale")) == 1
+
+
+async def test_what_is_critical_stands_out_of_a_storm(database_url: str) -> None:
+    """Some have messages of their own, and are heard of by themselves; not so many that they are a storm."""
+    post = Post(await Records.open(database_url), most_cards=6)
+    await post.take(*(signal(f"w{n}") for n in range(20)))
+    await post.take(*(signal(f"c{n}", severity=Severity.CRITICAL) for n in range(5)))
+    opened = await post.open()
+    await post.records.close()
+
+    own = [alert.title for alert in opened if not alert.storm and alert.source != "maint"]
+    assert len([title for title in own if title.startswith("w")]) == 6
+    assert len([title for title in own if title.startswith("c")]) == 2
+    (storm,) = [alert for alert in opened if alert.source == "maint"]
+    assert (storm.count, storm.severity) == (17, Severity.CRITICAL)

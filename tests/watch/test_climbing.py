@@ -303,3 +303,16 @@ async def _die(world: World) -> None:
 
         with pytest.raises(Died):
             await world.write(last_moment)
+
+
+async def test_a_ladder_that_is_over_is_never_looked_at_again(world: World) -> None:
+    """However many there are, those that go on have their turn."""
+    await world.see()
+    await world.sweep()
+    await world.pass_(MINUTE)
+    await world.see(Seen.WELL)
+    assert await world.sweep() == 1
+    assert (await world.ladder()).wake_at is None
+    await world.pass_(timedelta(hours=1))
+
+    assert await world.sweep() == 0

@@ -3,21 +3,16 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from commands import COMMANDS
 from commands.command import Request, Services
 from commands.dispatch import Admission, Dispatcher
 from commands.oncall import OnCall
-from commands.until import moment_in
-from runbooks.errors import UsageError
 from runbooks.records.audit import Filter
 from runbooks.records.records import Records
 from runbooks.scrub import Scrubber
@@ -105,8 +100,8 @@ async def test_somebody_stands_in_and_it_is_in_the_log(desk: Desk) -> None:
         ),
         ("dana", "oncall override ops @kim until 18:00", "is nobody"),
         ("dana", "oncall override ops UKIM", "Say until when"),
-        ("dana", "oncall override ops UKIM until whenever", "is no time"),
-        ("dana", "oncall override ops UKIM until 2026-11-01 8:00", "is over already"),
+        ("dana", "oncall override ops UKIM until whenever", "is no time to come"),
+        ("dana", "oncall override ops UKIM until 2026-11-01 8:00", "is not to come"),
         ("dana", "oncall override osp UKIM until 18:00", "Did you mean ops?"),
         ("dana", "oncall override ops off", "Nobody stands in"),
     ],
@@ -129,35 +124,3 @@ async def test_the_examples_can_be_typed(desk: Desk) -> None:
     for line in [*examples, *(each for each in typed if each.startswith("oncall"))]:
         reply = await desk.ask(at_terminal(line, "UDANA", "admin"))
         assert reply.title == "On call", reply.fallback
-
-
-@pytest.mark.parametrize(
-    ("words", "moment"),
-    [
-        ("18:00", "2026-11-22 18:00"),
-        ("12:00", "2026-11-23 12:00"),  # it is 13:00 there
-        ("tomorrow", "2026-11-23 09:00"),
-        ("tomorrow 8:00", "2026-11-23 08:00"),
-        ("Monday 8:00", "2026-11-23 08:00"),
-        ("sun 12:00", "2026-11-29 12:00"),
-        ("2026-12-27 9:00", "2026-12-27 09:00"),
-        ("2027-03-28 2:30", "2027-03-28 03:00"),  # the clocks skip it
-        ("8h", "2026-11-22 21:00"),
-    ],
-)
-def test_a_time_to_come_is_read_as_people_say_it(words: str, moment: str) -> None:
-    """On the clocks of the place."""
-    berlin = ZoneInfo("Europe/Berlin")
-    found = moment_in(words.split(), NOON, berlin)
-
-    assert found.astimezone(berlin).strftime("%Y-%m-%d %H:%M") == moment
-
-
-@given(st.lists(st.text(max_size=12), max_size=4))
-def test_any_words_are_a_time_to_come_or_are_refused(words: list[str]) -> None:
-    """Nothing else is raised."""
-    try:
-        found = moment_in(words, NOON, ZoneInfo("Pacific/Apia"))
-    except UsageError:
-        return
-    assert NOON < found <= NOON + timedelta(days=366)

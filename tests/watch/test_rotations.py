@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from runbooks.watch.fire_times import moment_of
 from runbooks.watch.hours import parse_hours
-from runbooks.watch.local_time import moment_of
 from runbooks.watch.rotations import Override, Rotation, on_call, shifts
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -80,7 +80,7 @@ def test_the_later_override_counts_and_those_of_maint_yaml_come_first() -> None:
         ({"people": []}, "people"),
         ({"people": ["sre"]}, "a rotation is of people"),
         ({"hand_over": "Someday 09:00"}, "is no day"),
-        ({"hand_over": "Monday 9"}, "a time looks like"),
+        ({"hand_over": "Monday 9"}, "is no time of day"),
         ({"timezone": "Europe/Berlni"}, "Europe/Berlin"),
         ({"since": "2026-03-03"}, "is a Tuesday"),
         (
@@ -118,8 +118,8 @@ def test_at_every_moment_exactly_one_is_on_call(zone: str, at: datetime, day: st
 def test_a_local_time_is_the_first_moment_that_is_not_before_it(zone: str, day: date, minute: int) -> None:
     """What the clocks skip is the end of the gap; of what they show twice, the first."""
     info, clock = ZoneInfo(zone), time(minute // 60, minute % 60)
-    found = moment_of(day, clock, info)
     wall = datetime.combine(day, clock)
+    found = moment_of(wall, info)
 
     assert found.astimezone(info).replace(tzinfo=None) >= wall
     before = found - timedelta(seconds=1)

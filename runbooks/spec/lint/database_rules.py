@@ -68,14 +68,14 @@ DATABASE_RULES = (
         id="vacuum-full",
         level=Level.ERROR,
         happens="nobody can read or write the table until it is done (ACCESS EXCLUSIVE)",
-        instead="VACUUM (ANALYZE); against bloat pg_repack or pg_squeeze",
+        instead="a `postgres.vacuum` step; against bloat pg_repack or pg_squeeze",
         look=text(r"\bvacuum\s*(\([^)]*\bfull\b[^)]*\)|\s+full\b)|\bvacuumdb\b[^|;]*(--full\b|\s-\w*f)"),
     ),
     Rule(
         id="reindex",
         level=Level.ERROR,
         happens="nobody can write to the table until it is done",
-        instead="REINDEX … CONCURRENTLY, index by index; drop the invalid `_ccnew` indexes of failed ones",
+        instead="a `postgres.reindex` step: CONCURRENTLY, one by one, and what failed ones leave is dropped",
         look=_plain_reindex,
     ),
     Rule(

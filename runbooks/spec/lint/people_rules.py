@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from runbooks.spec.lint.finding import Found, Level, Roles, Rule, StepAt
 from runbooks.spec.placeholders import mentioned
+from runbooks.spec.runbook_step import RunbookStep
 from runbooks.spec.source import KeyPath
+from runbooks.steps.action import Action
 from runbooks.steps.gate import Gate
 from runbooks.steps.holders import most_people
 from runbooks.steps.rollout import Rollout
@@ -61,7 +63,38 @@ def _no_such_role(at: StepAt) -> Iterator[Found]:
                 yield at.mark(*inside), f"`{name}`"
 
 
+def _alone(at: StepAt) -> Iterator[Found]:
+    sample = at.step.sample
+    if at.undoes or not isinstance(sample, Action) or not sample.people:
+        return
+    gates = [step.sample for step in _before(at.runbook.steps, at.step) if isinstance(step.sample, Gate)]
+    if max((gate.quorum for gate in gates), default=0) < sample.people:
+        yield at.mark(), f"`{at.step.id}`"
+
+
+def _before(steps: Iterable[RunbookStep], step: RunbookStep) -> Iterator[RunbookStep]:
+    """Those that come before it, in groups too."""
+    flat = list(_flat(steps))
+    for each in flat[: next((n for n, each in enumerate(flat) if each is step), len(flat))]:
+        # What may be skipped lets nobody decide.
+        if not each.when or each.when == step.when:
+            yield each
+
+
+def _flat(steps: Iterable[RunbookStep]) -> Iterator[RunbookStep]:
+    for step in steps:
+        yield step
+        yield from _flat(step.steps)
+
+
 PEOPLE_RULES = (
+    Rule(
+        id="too-few-people",
+        level=Level.ERROR,
+        happens="it keeps everybody out, and two people have to say yes to that: its plan is refused",
+        instead="a `gate` before it with `quorum: 2`; or the way that keeps nobody out",
+        look=_alone,
+    ),
     Rule(
         id="gate-too-few",
         level=Level.ERROR,

@@ -1,4 +1,4 @@
-"""Schedules, freezes, reports, alerts, and who is told of them.
+"""Schedules, freezes, reports, trends, alerts, and who is told of them.
 
 What was released is never edited: types and limits stand here as they were, not imported.
 """
@@ -42,8 +42,16 @@ def upgrade() -> None:
         sa.Column("note", sa.Text, nullable=False),
         sa.Column("claimed_until", _TIME),
         sa.Column("wake_at", _TIME),
+        sa.Column("out_by", _TIME),
         sa.Column("at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_ticks"),
+    )
+    op.create_index(
+        "ix_ticks_awaited",
+        "ticks",
+        ["out_by"],
+        sqlite_where=sa.text("out_by IS NOT NULL"),
+        postgresql_where=sa.text("out_by IS NOT NULL"),
     )
     op.create_index(
         "ix_ticks_due",
@@ -77,18 +85,57 @@ def upgrade() -> None:
     op.create_table(
         "reports",
         sa.Column("id", sa.Text, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("schedule", sa.Text, nullable=False),
         sa.Column("runbook", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("counts", sa.Text, nullable=False),
+        sa.Column("states", sa.Text, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
         sa.Column("started", _TIME, nullable=False),
         sa.Column("duration_ms", sa.Double, nullable=False),
         sa.Column("posted_channel", sa.Text, nullable=False),
         sa.Column("posted_ts", sa.Text),
+        sa.Column("noted_at", _TIME),
         sa.Column("previous", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_reports"),
     )
-    op.create_index("ix_reports_runbook", "reports", ["runbook", "started"])
+    op.create_index("ix_reports_schedule", "reports", ["schedule", "kind", "started"])
+    op.create_index("ix_reports_started", "reports", ["started"])
+    op.create_index(
+        "ix_reports_to_note",
+        "reports",
+        ["started"],
+        sqlite_where=sa.text("posted_ts IS NOT NULL AND noted_at IS NULL"),
+        postgresql_where=sa.text("posted_ts IS NOT NULL AND noted_at IS NULL"),
+    )
+    op.create_table(
+        "trends",
+        sa.Column("runbook", sa.Text, nullable=False),
+        sa.Column("step", sa.Text, nullable=False),
+        sa.Column("target", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("resolution", sa.Text, nullable=False),
+        sa.Column("at", _TIME, nullable=False),
+        sa.Column("unit", sa.Text, nullable=False),
+        sa.Column("ok", sa.Integer, nullable=False),
+        sa.Column("warning", sa.Integer, nullable=False),
+        sa.Column("critical", sa.Integer, nullable=False),
+        sa.Column("unknown", sa.Integer, nullable=False),
+        sa.Column("skipped", sa.Integer, nullable=False),
+        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("mean", sa.Double),
+        sa.Column("low", sa.Double),
+        sa.Column("high", sa.Double),
+        sa.Column("p50", sa.Double),
+        sa.Column("p95", sa.Double),
+        sa.Column("p99", sa.Double),
+        sa.PrimaryKeyConstraint("runbook", "step", "target", "kind", "resolution", "at", name="pk_trends"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_trends_at", "trends", ["resolution", "at"])
     op.create_table(
         "alerts",
         sa.Column("id", sa.Text, nullable=False),
@@ -126,6 +173,8 @@ def upgrade() -> None:
         sa.Column("clear_since", _TIME),
         sa.Column("flaps", sa.Text, nullable=False),
         sa.Column("flapping", sa.Boolean, nullable=False),
+        sa.Column("expected_by", _TIME),
+        sa.Column("stale", sa.Boolean, nullable=False),
         sa.Column("policy", sa.Text, nullable=False),
         sa.Column("level", sa.Integer, nullable=False),
         sa.Column("level_round", sa.Integer, nullable=False),
@@ -141,6 +190,13 @@ def upgrade() -> None:
         ["wake_at"],
         sqlite_where=sa.text("wake_at IS NOT NULL"),
         postgresql_where=sa.text("wake_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_alerts_expected",
+        "alerts",
+        ["expected_by"],
+        sqlite_where=sa.text("expected_by IS NOT NULL"),
+        postgresql_where=sa.text("expected_by IS NOT NULL"),
     )
     op.create_index("ix_alerts_fingerprint", "alerts", ["fingerprint", "opened_at"])
     op.create_index(

@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("places", sa.Text, nullable=False),
         sa.Column("server_version", sa.Text, nullable=False),
         sa.Column("seconds", sa.Double, nullable=False),
-        sa.Column("tables", sa.Text, nullable=False),
+        sa.Column("facts", sa.Text, nullable=False),
         sa.Column("run", sa.Text, nullable=False),
         sa.Column("proven_at", _TIME),
         sa.Column("restored_at", _TIME),

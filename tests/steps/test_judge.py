@@ -5,8 +5,8 @@ from typing import ClassVar
 import pytest
 from pydantic import ValidationError
 
-from runbooks.engine.judge import judge
 from runbooks.status import Status
+from runbooks.steps.judge import judge
 from runbooks.steps.step import Check, Measured, Output
 from runbooks.targets import HostTarget
 

@@ -1,0 +1,1 @@
+"""The steps that make, prove, restore and remove backups."""
