@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    access_review,
     acknowledge,
     audit,
     backup,
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "publisher": publisher.measure,
     "search": search.measure,
     "verify": verify.measure,
+    "access_review": access_review.measure,
 }
 
 

@@ -3,7 +3,7 @@ becomes of those that are open, held, or of which nobody can say."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar
@@ -12,8 +12,9 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, show_duration
-from runbooks.steps.action import Action, ActionTimeout, Call, Done, Failed, Risk
-from runbooks.steps.sent import run_there
+from runbooks.steps.action import Action, ActionTimeout, Call, Done, Failed, Preview, Risk
+from runbooks.steps.reach import Reach
+from runbooks.steps.sent import call_of, run_there
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
 from runbooks.targets import HostTarget
@@ -57,6 +58,9 @@ def _plain(pattern: str) -> str:
         raise ValueError("a name as a shell would match it (*.log.gz), or a path below the folder")
     return pattern
 
+
+#: Files that a plan names.
+_SHOWN = 10
 
 Folder = Annotated[str, StringConstraints(min_length=1, max_length=4000), AfterValidator(_own_folder)]
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_plain)]
@@ -105,18 +109,18 @@ class Sweep(Action[HostTarget]):
     hold: Patterns = ()
     older_than: Age
     recursive: bool = False
-    preview: bool = False
+    show_only: bool = False
     shown: str = ""
 
     @property
     def risk(self) -> Risk:  # type: ignore[override] # a preview only looks
         """Low at least: what is gone is gone."""
-        return Risk.READ if self.preview else Risk.MEDIUM
+        return Risk.READ if self.show_only else Risk.MEDIUM
 
     def lines(self, target: HostTarget) -> tuple[str, ...]:
         """Which files, where, and of which only those that were shown."""
         what = f"{', '.join(self.match)} in {self.folder}{' and below' if self.recursive else ''}"
-        verb = "lists" if self.preview else self.does
+        verb = "lists" if self.show_only else self.does
         found = [f"{verb} {one_line(what, 500)} on {target.name} ({target.where()}), {self._age()}"]
         if self.exclude or self.hold:
             found.append(one_line(f"never {', '.join((*self.exclude, *self.hold))}", 500))
@@ -127,20 +131,27 @@ class Sweep(Action[HostTarget]):
 
     def _age(self) -> str:
         unit = "used" if self.by_use else "written to"
-        return f"not {unit} for {show_duration(self.older_than)}"
+        return f"not {unit} for {show(self.older_than.total_seconds(), 's')}"
+
+    async def preview(self, target: HostTarget, reach: Reach) -> Preview | None:
+        """How many files and bytes it would be at this moment."""
+        asked = {**self.asked(reach.now, None), "preview": True}
+        found = await run_there(self, target, call_of(reach), "sweep", asked)
+        said = f"now {found['files']:,} files, {show(found['bytes'], 'bytes')}"
+        return Preview(lines=(said, *_listing(found).splitlines()[:_SHOWN]))
 
     async def act(self, target: HostTarget, call: Call) -> Done:
         """Lists, and unless it is a preview, takes what was listed."""
         only = await self._only(target, call)
-        found = await run_there(self, target, call, "sweep", self.asked(call, only))
+        found = await run_there(self, target, call, "sweep", self.asked(call.now, only))
         shown = _token(found)
-        if self.preview:
+        if self.show_only:
             await call.memory.remember(self.kind, target.name, f"shown {shown}", found["marks"])
         done = Done(
             values={
                 "files": found["files"],
                 "bytes": found["bytes"],
-                "freed_bytes": 0 if self.preview else found["freed"],
+                "freed_bytes": 0 if self.show_only else found["freed"],
                 "open": found["open"]["count"],
                 "unknown": found["unknown"]["count"],
                 "held": found["held"],
@@ -160,7 +171,7 @@ class Sweep(Action[HostTarget]):
             )
         return done
 
-    def asked(self, call: Call, only: Any) -> dict[str, Any]:
+    def asked(self, now: Callable[[], datetime], only: Any) -> dict[str, Any]:
         """What the program there is asked for."""
         return {
             "task": self.task,
@@ -171,28 +182,28 @@ class Sweep(Action[HostTarget]):
             "older_than": self.older_than.total_seconds(),
             "by_use": self.by_use,
             "recursive": self.recursive,
-            "preview": self.preview,
+            "preview": self.show_only,
             "only": only,
-            "now": call.now().timestamp(),
+            "now": now().timestamp(),
         }
 
     async def _only(self, target: HostTarget, call: Call) -> list[int] | None:
         """The marks of what was shown, if something was. Raises StepError when nobody knows it any more."""
-        if not self.shown or self.preview:
+        if not self.shown or self.show_only:
             return None
         kept = await call.memory.last(self.kind, target.name, f"shown {self.shown}")
         if kept is None:
             raise StepError(
                 f"nobody knows what was shown ({one_line(self.shown)}): `shown:` is the output of a step "
-                f"{self.kind} with `preview: true` on the same target"
+                f"{self.kind} with `show_only: true` on the same target"
             )
         marks: list[int] = kept.value
         return marks
 
     def _summary(self, found: Mapping[str, Any]) -> str:
         many = f"{found['files']:,} files, {show(found['bytes'], 'bytes')}"
-        parts = [f"{many} would be {self.did}" if self.preview else f"{many} {self.did}"]
-        if not self.preview and found["freed"] != found["bytes"]:
+        parts = [f"{many} would be {self.did}" if self.show_only else f"{many} {self.did}"]
+        if not self.show_only and found["freed"] != found["bytes"]:
             parts.append(f"{show(found['freed'], 'bytes')} freed")
         parts += [
             f"{count:,} {words}"

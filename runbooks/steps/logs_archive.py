@@ -1,9 +1,10 @@
 """`logs.archive`: packs old logs, where they are."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
-from runbooks.steps.action import Call, Risk
+from runbooks.steps.action import Risk
 from runbooks.steps.log_sweep import Pattern, Sweep
 from runbooks.targets import HostTarget, TargetBase
 
@@ -23,7 +24,7 @@ class Archive(Sweep):
     @property
     def risk(self) -> Risk:  # type: ignore[override] # a preview only looks
         """Nothing is lost by it."""
-        return Risk.READ if self.preview else Risk.LOW
+        return Risk.READ if self.show_only else Risk.LOW
 
     def plan_warnings(self, targets: Mapping[str, TargetBase]) -> tuple[str, ...]:  # noqa: ARG002 - the hook
         """logrotate's own numbers."""
@@ -38,9 +39,9 @@ class Archive(Sweep):
     def lines(self, target: HostTarget) -> tuple[str, ...]:
         """As all sweeps, and that the original stays until the copy is proven."""
         proof = "the original goes when its copy is on the disk and unpacks to the same"
-        return (*super().lines(target), *(() if self.preview else (proof,)))
+        return (*super().lines(target), *(() if self.show_only else (proof,)))
 
-    def asked(self, call: Call, only: Any) -> dict[str, Any]:
+    def asked(self, now: Callable[[], datetime], only: Any) -> dict[str, Any]:
         """The same, but for what is packed already."""
-        known = super().asked(call, only)
+        known = super().asked(now, only)
         return {**known, "exclude": (*known["exclude"], *_PACKED)}

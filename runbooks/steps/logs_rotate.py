@@ -1,13 +1,14 @@
 """`logs.rotate`: logrotate, by rules of the machine or of the runbook, with a state file of its own."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from runbooks.spec.model import parse_duration
-from runbooks.steps.action import Action, ActionTimeout, Call, Done, Risk
-from runbooks.steps.sent import run_there
+from runbooks.steps.action import Action, ActionTimeout, Call, Done, Preview, Risk
+from runbooks.steps.reach import Reach
+from runbooks.steps.sent import call_of, run_there
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
 from runbooks.targets import HostTarget
@@ -44,7 +45,7 @@ class Rotate(Action[HostTarget]):
     state: Path = ""
     force: bool = False
     sudo: bool = False
-    preview: bool = False
+    show_only: bool = False
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -62,49 +63,58 @@ class Rotate(Action[HostTarget]):
     @property
     def risk(self) -> Risk:  # type: ignore[override] # a preview only looks
         """Rotating is easily put right; rotating by force loses the oldest."""
-        if self.preview:
+        if self.show_only:
             return Risk.READ
         return Risk.MEDIUM if self.force else Risk.LOW
 
     @property
     def repeatable(self) -> bool:
         """logrotate does nothing the second time, unless it is forced."""
-        return self.preview or not self.force
+        return self.show_only or not self.force
 
     def lines(self, target: HostTarget) -> tuple[str, ...]:
         """By which rules, where, and how."""
         what = self.config or f"{len(self.rules.splitlines())} lines of rules"
-        verb = "asks logrotate what it would do" if self.preview else "runs logrotate"
+        verb = "asks logrotate what it would do" if self.show_only else "runs logrotate"
         found = [one_line(f"{verb} on {target.name} ({target.where()}) by {what}", 500)]
         found.append(f"its state is in {self.state or 'a file of its own'}, never in the system's")
         if self.sudo:
             found.append("as root, through sudo")
-        if not self.preview:
+        if not self.show_only:
             found.append("--force: whatever is due or not" if self.force else "only what is due by its state")
         found += [f"  {one_line(line)}" for line in self.rules.splitlines()]
         return tuple(found)
 
     def plan_warnings(self, targets: Mapping[str, object]) -> tuple[str, ...]:  # noqa: ARG002 - the hook
         """What forcing costs."""
-        if self.force and not self.preview:
+        if self.force and not self.show_only:
             return (
                 "--force rotates at every run: with `rotate 3`, three runs leave the last three files only",
             )
         return ()
 
-    async def act(self, target: HostTarget, call: Call) -> Done:
-        """Looks, and unless it is a preview, rotates."""
-        asked = {
+    def _asked(self, *, preview: bool) -> dict[str, Any]:
+        return {
             "config": self.config,
             "rules": self.rules,
             "state": self.state,
             "force": self.force,
             "sudo": self.sudo,
-            "preview": self.preview,
+            "preview": preview,
         }
-        found = await run_there(self, target, call, "rotate", asked)
+
+    async def preview(self, target: HostTarget, reach: Reach) -> Preview | None:
+        """What logrotate says that it would do at this moment."""
+        found = await run_there(self, target, call_of(reach), "rotate", self._asked(preview=True))
         size = show(found["bytes"], "bytes")
-        if self.preview:
+        said = f"now {found['due']:,} of {found['considered']:,} logs are due, {size}"
+        return Preview(lines=(said, *map(one_line, found["names"][:10])))
+
+    async def act(self, target: HostTarget, call: Call) -> Done:
+        """Looks, and unless it is a preview, rotates."""
+        found = await run_there(self, target, call, "rotate", self._asked(preview=self.show_only))
+        size = show(found["bytes"], "bytes")
+        if self.show_only:
             said = f"{found['due']:,} of {found['considered']:,} logs would be rotated, {size}"
         else:
             freed = show(found["freed"], "bytes")
@@ -113,7 +123,7 @@ class Rotate(Action[HostTarget]):
         return Done(
             values={
                 "considered": found["considered"],
-                "rotated": 0 if self.preview else found["due"],
+                "rotated": 0 if self.show_only else found["due"],
                 "bytes": found["bytes"],
                 "freed_bytes": found["freed"],
             },

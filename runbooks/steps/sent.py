@@ -84,6 +84,13 @@ class _Heard:
                 self.failure = json.loads(whole)
 
 
+def call_of(reach: Reach) -> Call:
+    """What an action is handed that only looks, for a plan."""
+    return Call(
+        targets=reach.targets, connections=reach.connections, key="", run="", requester="", now=reach.now
+    )
+
+
 async def run_there(
     action: Action[Any],
     target: HostTarget | LogsTarget,

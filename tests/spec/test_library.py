@@ -29,12 +29,14 @@ def plan(name: str, **given: Any) -> Plan:
 def test_they_load_where_there_is_no_target_at_all() -> None:
     """What a team does not have keeps none of its settings from being read."""
     assert set(load_library(None, {})) == {
+        "access-log-review",
         "backup-daily",
         "backup-verify",
         "backup-weekly",
         "database-maintenance",
         "deploy-rollout",
         "health",
+        "log-maintenance",
         "performance-review",
         "restart-service",
         "restore-database",

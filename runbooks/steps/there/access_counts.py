@@ -45,13 +45,11 @@ class Route:
         """How many there were."""
         return sum(self.statuses.values())
 
-    def add(self, status: int, milliseconds: int | None, count: int) -> None:
-        """Counts so many that were alike; without a time when the log has none."""
-        self.statuses[status] = self.statuses.get(status, 0) + count
-        if milliseconds is not None:
-            cell = bucket(milliseconds)
-            self.cells[cell] = self.cells.get(cell, 0) + count
-            self.sum_ms += milliseconds * count
+    def add_time(self, milliseconds: int, count: int) -> None:
+        """Counts so many requests that took as long."""
+        cell = bucket(milliseconds)
+        self.cells[cell] = self.cells.get(cell, 0) + count
+        self.sum_ms += milliseconds * count
 
     def take(self, other: Route) -> None:
         """Counts what the other has counted."""
@@ -87,13 +85,27 @@ class Counts:
         """All that were read."""
         return self.understood + self.unread + self.outside
 
-    def add(self, route: str, status: int, milliseconds: int | None, count: int = 1) -> None:
-        """Counts so many requests that were alike."""
-        found = self.routes.get(route)
+    def _route(self, name: str) -> Route:
+        found = self.routes.get(name)
         if found is None:
-            found = self.routes[route] = Route()
-        found.add(status, milliseconds, count)
+            found = self.routes[name] = Route()
+        return found
+
+    def add(self, route: str, status: int, milliseconds: int | None) -> None:
+        """Counts one request; without a time when the log has none."""
+        self.add_requests(route, status, 1)
+        self.add_times(route, milliseconds, 1)
+
+    def add_requests(self, route: str, status: int, count: int) -> None:
+        """Counts so many requests with that status."""
+        statuses = self._route(route).statuses
+        statuses[status] = statuses.get(status, 0) + count
         self.understood += count
+
+    def add_times(self, route: str, milliseconds: int | None, count: int) -> None:
+        """Counts how long so many of them took."""
+        if milliseconds is not None:
+            self._route(route).add_time(milliseconds, count)
 
     def add_refused(self, client: str, agent: str, count: int = 1) -> None:
         """Counts who was turned away (401, 403); their requests are counted by `add`."""

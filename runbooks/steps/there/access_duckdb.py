@@ -11,7 +11,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -34,25 +34,40 @@ _MOST_REQUESTS = 150_000
 _LIVE = 30.0
 #: Lines of a sample that have to be like most: one in so many may not.
 _SAMPLE, _ODD = 256 * 1024, 20
+#: Pieces of that size from which frequent requests are learnt.
+_SAMPLES, _MOST_KNOWN = 128, 60_000
 
 #: One line is one column: what parts a line in two would be an error for each part, as long as the line.
+#: Of requests that are not known yet, numbers between slashes are made the same: their route is.
 _SCAN = """
 create temp table counted as
-select left(part[3], 5) as status, split_part(part[2], '?', 1) as request,
-       split_part(part[7], ' ', {place}) as took,
-       case when left(part[3], 5) in (' 401 ', ' 403 ') then split_part(part[1], ' ', 1) end as client,
-       case when left(part[3], 5) in (' 401 ', ' 403 ') then part[6] end as agent,
-       case when len(part) = 7 and part[5] = ' ' and strlen(line) <= {longest}
-                 and left(right(part[1], 29), 12) in ({days}) and strlen(right(part[1], 29)) = 29
-            then null else line end as odd,
+select case when fits then status end as status, case when fits then took end as took,
+       case when fits then coalesce(route, '') end as route,
+       case when fits and route is null then regexp_replace(request, '/[0-9]+([/ ]|$)', '/0\\1', 'g')
+       end as request,
+       case when fits and status in (' 401 ', ' 403 ') then split_part(part[1], ' ', 1) end as client,
+       case when fits and status in (' 401 ', ' 403 ') then part[6] end as agent,
+       case when not fits then line end as odd,
        count(*) as n
-from (select line, string_split(line, '"') as part
-      from read_csv('{path}', auto_detect = false, header = false, delim = '\x01\x02\x03\x04', quote = '',
-          escape = '', new_line = '\\n', compression = 'none', nullstr = '\x01\x02\x01', store_rejects = true,
-          rejects_limit = 0, buffer_size = {buffer}, max_line_size = {longest},
-          columns = {{'line': 'VARCHAR'}}))
+from (select line, part, left(part[3], 5) as status, split_part(part[2], '?', 1) as request,
+             split_part(part[7], ' ', {place}) as took,
+             coalesce(len(part) = 7 and part[5] = ' ' and strlen(line) <= {longest}
+               and left(right(part[1], 29), 12) in ({days}) and strlen(right(part[1], 29)) = 29,
+               false) as fits
+      from (select line, string_split(line, '"') as part
+            from read_csv('{path}', auto_detect = false, header = false, delim = '\x01\x02\x03\x04',
+                quote = '', escape = '', new_line = '\\n', compression = 'none',
+                nullstr = '\x01\x02\x01',
+                store_rejects = true, rejects_limit = 0, buffer_size = {buffer}, max_line_size = {longest},
+                columns = {{'line': 'VARCHAR'}}))) as lines
+left join known using (request)
 group by all
 """
+
+
+#: A request's route, known before or learnt afterwards.
+_ROUTE = "coalesce(nullif(counted.route, ''), rare.route)"
+_FROM = "from counted left join rare on rare.request = counted.request"
 
 
 class _Doubt(Exception):
@@ -129,10 +144,13 @@ def _scan(fast: Any, source: Source, asked: dict[str, Any], counts: Counts) -> N
         _Lines(source) as lines,
         fast.connect(config={**config, "preserve_insertion_order": False}) as database,
     ):
+        database.execute("set enable_progress_bar = false")  # standard output is ours
+        # It would take the log for small, and put all of it into the table that is probed.
+        database.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
+        _learn(database, "known", _frequent(source))
         database.execute(query)
         strange = database.execute(
-            "select count(*) from counted where odd is null"
-            " and not regexp_full_match(status, ' [1-9][0-9][0-9] ')"
+            "select count(*) from counted where not regexp_full_match(status, ' [1-9][0-9][0-9] ')"
         ).fetchone()[0]
         if strange:
             raise _Doubt(f"{strange} kinds of lines have no status where it is looked for")
@@ -150,57 +168,84 @@ def _days(asked: dict[str, Any]) -> list[str]:
     return [f"[{day.day:02}/{names[day.month - 1]}/{day.year:04}" for day in days]
 
 
+def _frequent(source: Source) -> list[str]:
+    """The first lines of requests, without what follows `?`, in pieces from all over the log: with their
+    routes known, there are few things to be told apart while it is read."""
+    found: set[bytes] = set()
+    step = max(_SAMPLE, source.size // _SAMPLES)
+    for at in range(0, source.size, step):
+        lines = os.pread(source.file, _SAMPLE, at).split(b"\n")[1:-1]
+        parts = (line.split(b'"', 2) for line in lines)
+        found.update(part[1].partition(b"?")[0] for part in parts if len(part) == 3)
+        if len(found) > _MOST_KNOWN:
+            break
+    requests = []
+    for request in found:
+        with contextlib.suppress(UnicodeDecodeError):
+            requests.append(request.decode())
+    return requests
+
+
+def _learn(database: Any, table: str, requests: list[str]) -> None:
+    """A table of requests and their routes."""
+    routes = [route_of(request.encode()) for request in requests]
+    database.execute(
+        f"create temp table {table} as select unnest($1::varchar[]) as request,"
+        " unnest($2::varchar[]) as route",
+        [requests, routes],
+    )
+
+
 def _add_requests(database: Any, asked: dict[str, Any], counts: Counts) -> None:
     requests = _distinct(database, "request")
     if len(requests) > _MOST_REQUESTS:
         raise _Doubt(f"there are more than {_MOST_REQUESTS:,} different requests")
-    routes = [route_of(request.encode()) for request in requests]
-    words = _distinct(database, "took")
+    _learn(database, "rare", requests)
+    for route, status, number in _rows(
+        database, f"select {_ROUTE}, status, sum(n)::bigint {_FROM} where status is not null group by all"
+    ):
+        counts.add_requests(route, int(status), number)
     times = Times(1, asked["time_unit"])
-    took = [times.of_word(word.encode()) for word in words]
-    database.execute(
-        "create temp table routes as select unnest($1::varchar[]) as request, unnest($2::varchar[]) as route",
-        [requests, routes],
-    )
-    database.execute(
-        "create temp table times as select unnest($1::varchar[]) as took, unnest($2::bigint[]) as ms",
-        [words, took],
-    )
-    rows = database.execute(
-        "select route, status, ms, sum(n)::bigint from counted join routes using (request)"
-        " join times using (took) where odd is null group by all"
-    )
+    for route, took, number in _rows(
+        database, f"select {_ROUTE}, took, sum(n)::bigint {_FROM} where took is not null group by all"
+    ):
+        counts.add_times(route, times.of_word(took.encode()), number)
+    counts.bound()
+
+
+def _rows(database: Any, query: str) -> Iterator[Any]:
+    rows = database.execute(query)
     while some := rows.fetchmany(10_000):
-        for route, status, milliseconds, number in some:
-            counts.add(route, int(status), milliseconds, number)
-        counts.bound()
+        yield from some
 
 
 def _distinct(database: Any, column: str) -> list[str]:
-    query = f"select distinct {column} from counted where odd is null limit {_MOST_REQUESTS + 1}"  # noqa: S608
-    return [row[0] for row in database.execute(query).fetchall()]
+    rows = database.execute(
+        f"select distinct {column} from counted"  # noqa: S608 - a column of ours
+        f" where {column} is not null limit {_MOST_REQUESTS + 1}"
+    )
+    return [row[0] for row in rows.fetchall()]
 
 
 def _add_refused(database: Any, counts: Counts) -> None:
-    rows = database.execute(
-        "select client, agent, sum(n)::bigint from counted"
-        " where odd is null and client is not null group by all"
-    )
-    while some := rows.fetchmany(10_000):
-        for client, agent, number in some:
-            counts.add_refused(client_of(client.encode()), agent_of(agent.encode()), number)
-        counts.bound()
+    for client, number in _rows(
+        database, "select client, sum(n)::bigint from counted where client is not null group by all"
+    ):
+        counts.clients[client_of(client.encode())] += number
+    for agent, number in _rows(
+        database, "select agent, sum(n)::bigint from counted where agent is not null group by all"
+    ):
+        counts.agents[agent_of(agent.encode())] += number
+    counts.bound()
 
 
 def _read_again(database: Any, source: Source, asked: dict[str, Any], counts: Counts) -> None:
     """Reads the lines that DuckDB did not take, or not as it should."""
     rules = NginxLines(counts, asked)
     lines = Lines(counts, rules)
-    rows = database.execute("select odd, n from counted where odd is not null")
-    while some := rows.fetchmany(1000):
-        for line, number in some:
-            for _ in range(number):
-                lines.feed(line.encode() + b"\n")
+    for line, number in _rows(database, "select odd, n::bigint from counted where odd is not null"):
+        for _ in range(number):
+            lines.feed(line.encode() + b"\n")
     rows = database.execute("select distinct line_byte_position from reject_errors")
     for (place,) in rows.fetchall():
         at = place - 1  # it counts from 1

@@ -53,8 +53,8 @@ class NginxLines:
         self._statuses = Statuses()
         self._times = Times(asked["time_word"], asked["time_unit"])
         self._routes = Routes()
-        # (route, ` 200 `, milliseconds) -> how many
-        self._pending: Counter[tuple[str, bytes, int | None]] = Counter()
+        self._pending: Counter[tuple[str, bytes]] = Counter()  # route and ` 200 `
+        self._pending_times: Counter[tuple[str, int | None]] = Counter()
 
     def block(self, data: bytes) -> None:
         """Counts the lines in it, which are parted by line breaks."""
@@ -89,10 +89,11 @@ class NginxLines:
         return True
 
     def _count(self, parts: list[bytes], statuses: list[bytes]) -> None:
-        requests, tails = parts[1::PARTS], parts[6::PARTS]
-        routes, times = map(self._routes.__getitem__, requests), map(self._times.__getitem__, tails)
-        self._pending.update(zip(routes, statuses, times))
-        if len(self._pending) > _MOST_PENDING:
+        routes = list(map(self._routes.__getitem__, parts[1::PARTS]))
+        times = map(self._times.__getitem__, parts[6::PARTS])
+        self._pending.update(zip(routes, statuses))
+        self._pending_times.update(zip(routes, times))
+        if len(self._pending) + len(self._pending_times) > _MOST_PENDING:
             self._settle()
 
     def line(self, line: bytes) -> None:
@@ -128,11 +129,14 @@ class NginxLines:
                 self._counts.add_refused(client_of(found[1]), agent_of(found[5] or b"-"))
 
     def _settle(self) -> None:
-        for (route, status, milliseconds), count in self._pending.items():
+        for (route, status), count in self._pending.items():
             number = self._statuses[status]
             assert number is not None
-            self._counts.add(route, number, milliseconds, count)
+            self._counts.add_requests(route, number, count)
+        for (route, milliseconds), count in self._pending_times.items():
+            self._counts.add_times(route, milliseconds, count)
         self._pending.clear()
+        self._pending_times.clear()
         self._counts.bound()
 
     def finish(self) -> None:

@@ -54,9 +54,9 @@ def _open(asked: dict[str, Any]) -> tuple[list[Source], list[str]]:
     folder, name = os.path.split(asked["path"])
     rotated = re.compile(asked["rotated"])
     for _ in range(_TRIES):
-        before = _listed(folder or ".", name, rotated, asked["since"])
         sources: list[Source] = []
         try:
+            before = _listed(folder or ".", name, rotated, asked["since"])
             sources = [_source(os.path.join(folder, each), each) for each in before if not _unread(each)]
             now = {(os.fstat(each.file).st_dev, os.fstat(each.file).st_ino) for each in sources}
             # A name may have come to mean another file between the listing and the opening.
@@ -66,6 +66,10 @@ def _open(asked: dict[str, Any]) -> tuple[list[Source], list[str]]:
         except FileNotFoundError:
             if not os.path.exists(asked["path"]):
                 raise Trouble(f"{asked['path']} does not exist") from None
+        except PermissionError as error:
+            raise Trouble(
+                f"{error.filename} may not be read by who runs this: give them the file's group (often `adm`)"
+            ) from None
         for source in sources:
             os.close(source.file)
     raise Trouble(f"{asked['path']} is being rotated again and again: it cannot be read in peace")

@@ -104,10 +104,12 @@ class Routes(dict[bytes, str]):
     """The route of a request's first line: `GET /products/:id`."""
 
     def __missing__(self, request: bytes) -> str:
+        path, asks, _ = request.partition(b"?")
+        if asks:
+            return self[path]  # what follows is another each time
         found = route_of(request)
-        if len(request) < _LONGEST:
-            if len(self) >= _MOST:
-                self.clear()
+        # Once it is full it stays: what is frequent came early.
+        if len(request) < _LONGEST and len(self) < _MOST:
             self[request] = found
         return found
 

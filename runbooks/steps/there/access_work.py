@@ -27,7 +27,10 @@ Piece = "tuple[int, int, int]"
 
 
 class Found:
-    """What was counted, and the names of files that were cut short meanwhile or are damaged."""
+    """What was counted, and the names of files that were cut short meanwhile or are damaged. `rules` read the
+    lines of one process: what they have learnt of one piece is good for the next."""
+
+    rules: Any = None
 
     def __init__(self) -> None:
         self.counts = Counts()
@@ -75,14 +78,15 @@ def _read(
 ) -> None:
     index, start, end = piece
     source = sources[index]
-    rules = rules_for(found.counts, asked)
-    lines = Lines(found.counts, rules)
+    if found.rules is None:
+        found.rules = rules_for(found.counts, asked)
+    lines = Lines(found.counts, found.rules)
     if source.packed:
         if not read_packed(source, lines, told):
             found.damaged.add(source.name)
     elif not read_range(source, start, end, lines, told):
         found.cut.add(source.name)
-    rules.finish()
+    found.rules.finish()
 
 
 def _share(
