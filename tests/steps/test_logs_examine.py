@@ -13,6 +13,10 @@ from runbooks.targets import HostTarget
 from tests.steps.acting import HERE
 from tests.steps.conftest import Sshd
 
+BLIND = (
+    "7 processes are other users': of files that its user does not own, nobody can tell whether they are open"
+)
+
 
 async def looked(reach: Reach, target: HostTarget = HERE) -> dict[str, tuple[Status, str]]:
     """What was found, by what was looked at."""
@@ -51,7 +55,6 @@ async def test_a_machine_without_python_is_told(
         "logrotate": (Status.WARNING, "it is not there: logs.rotate cannot run"),
         "open files": (
             Status.WARNING,
-            "7 processes are other users': of files that its user does not own, nobody can tell whether they"
-            " are open",
+            BLIND,
         ),
     }
