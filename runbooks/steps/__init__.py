@@ -30,6 +30,7 @@ from runbooks.steps.kubernetes_route import KubernetesRoute
 from runbooks.steps.logs import LogErrors
 from runbooks.steps.logs_access_review import AccessReview
 from runbooks.steps.logs_archive import Archive
+from runbooks.steps.logs_examine import examine_host
 from runbooks.steps.logs_prune import Prune
 from runbooks.steps.logs_rotate import Rotate
 from runbooks.steps.logs_tmp_clean import TmpClean
@@ -56,7 +57,7 @@ from runbooks.steps.slack_message import SlackMessage
 from runbooks.steps.soak import Soak
 from runbooks.steps.step import Check, Step
 from runbooks.steps.wait import Wait
-from runbooks.targets import BackupsTarget, PostgresTarget, RedisTarget
+from runbooks.targets import BackupsTarget, HostTarget, PostgresTarget, RedisTarget
 
 _CHECKS: tuple[type[Check[Any]], ...] = (
     HttpProbe,
@@ -135,6 +136,7 @@ EXAMINERS: Examiners = {
     PostgresTarget: (examine_database, examine_kinds),
     RedisTarget: (examine_kinds,),
     BackupsTarget: (examine_store,),
+    HostTarget: (examine_host,),
 }
 
 CHECKS: dict[str, type[Check[Any]]] = {check.kind: check for check in _CHECKS}

@@ -23,6 +23,8 @@ from runbooks.targets import HostTarget, LogsTarget
 from runbooks.visible import one_line
 
 _PACKAGE = "runbooks.steps.there"
+#: That the programs can be read by.
+OLDEST_PYTHON = (3, 9)
 _IMPORTS = re.compile(rf"^from {re.escape(_PACKAGE)}\.(\w+) import", re.MULTILINE)
 #: The exit code of env(1), timeout(1) and a shell for a program that is not there.
 _NOT_FOUND = 127

@@ -20,7 +20,7 @@ from runbooks.errors import StepError
 from runbooks.records.step_memory import Remembered
 from runbooks.steps import ACTIONS
 from runbooks.steps.action import Done, Failed, Risk
-from runbooks.steps.reach import Connections
+from runbooks.steps.reach import Connections, Reach
 from runbooks.targets import HostTarget
 from tests.steps.acting import HERE, a_call
 from tests.steps.conftest import Sshd
@@ -375,3 +375,18 @@ async def test_a_cancelled_sweep_ends_at_once(tmp_path: Path) -> None:
         packed = (tmp_path / f"{number}.log.gz").read_bytes()
         assert gzip.decompress(packed) == f"{number}\n".encode() * 300_000
     assert names(tmp_path) == {f"{number}.log.gz" for number in range(30)}
+
+
+async def test_a_plan_shows_what_it_would_be_now(host: HostTarget, tmp_path: Path) -> None:
+    """Files, bytes and names, measured when people ask; nothing is touched."""
+    old(tmp_path / "a.log")
+    action = ACTIONS["logs.prune"].model_validate(
+        {"target": host.name, "folder": str(tmp_path), "match": ["*.log"], "older_than": "30d"}
+    )
+    async with Connections() as connections:
+        preview = await action.preview(host, Reach(targets={host.name: host}, connections=connections))
+
+    assert preview is not None
+    assert preview.lines[0] == "now 1 files, 1,000 B"
+    assert preview.lines[1].endswith("a.log")
+    assert names(tmp_path) == {"a.log"}
