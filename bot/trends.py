@@ -12,8 +12,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from runbooks.errors import MaintError
+from runbooks.steps.chart import Panel
 from runbooks.steps.units import show
-from runbooks.watch.panels import Panel
 
 if TYPE_CHECKING:  # an extra
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from runbooks.records import outbox, trends
 from runbooks.records.alerts import Alert
 from runbooks.records.measurements import Series
 from runbooks.status import Status
-from runbooks.watch.panels import chart_letter, panel
+from runbooks.steps.chart import chart_letter, panel
 
 #: So far back it goes.
 SPAN = timedelta(days=1)
@@ -36,7 +36,7 @@ async def chart(services: Services, alert: Alert) -> Reply:
             return False
         # Who presses twice while nothing new was measured gets one.
         key = f"chart:{alert.id}:{found[-1][0].isoformat()}"
-        outbox.put(connection, alert.id, "chart", chart_letter([drawn], SPAN, "chart.png"), key=key)
+        outbox.put(connection, alert.id, "chart", chart_letter([drawn], "chart.png"), key=key)
         return True
 
     if not await services.records.write(put):

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from runbooks.engine.at import Finished, Outcome
-from runbooks.engine.noting import finished, post_output
+from runbooks.engine.noting import finished, post_done
 from runbooks.engine.standing import Standing
 from runbooks.errors import StepError
 from runbooks.records.runs import StepState
@@ -50,6 +50,6 @@ async def run_action(at: Standing, action: Action[Any]) -> Outcome:
         target=str(getattr(action, "target", "") or ""),
         begin={"state": StepState.RUNNING, "started_at": at.row.started_at or at.now()},
         finish=lambda done: finished(done, at.now(), at.scrub),
-        also=lambda connection, done: post_output(connection, at=at, output=done.output),
+        also=lambda connection, done: post_done(connection, at=at, done=done),
     )
     return Finished(outputs=done.values, summary=done.summary, warnings=done.warnings, noted=True)

@@ -312,7 +312,8 @@ class Effects:
 
     def _scrubbed(self, done: Done) -> Done:
         scrub = self._scrub
-        return Done(
+        return replace(
+            done,
             values=scrubbed(done.values, scrub),
             summary=self._clean(done.summary),
             output=scrub(done.output),

@@ -9,6 +9,7 @@ from runbooks.records import outbox
 from runbooks.records.runs import StepState
 from runbooks.scrub import Scrubber
 from runbooks.steps.action import Done
+from runbooks.steps.chart import chart_letter
 from runbooks.visible import shorten
 
 
@@ -24,6 +25,15 @@ def finished(done: Finished | Done, now: datetime, scrub: Scrubber) -> dict[str,
         "error": "",
         "ended_at": now,
     }
+
+
+def post_done(connection: Any, *, at: Standing, done: Done) -> None:
+    """Puts what an action printed, and what it drew, into the thread of the run's card, once."""
+    post_output(connection, at=at, output=done.output)
+    if done.drawn:
+        key = f"{at.view.run.id}/{at.row.path}/chart/{at.row.attempt}"
+        name = f"{at.row.title}.png"
+        outbox.put(connection, at.view.run.id, "chart", chart_letter(done.drawn, name=name), key=key)
 
 
 def post_output(connection: Any, *, at: Standing, output: str) -> None:

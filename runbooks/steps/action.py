@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Generic
 from runbooks.backups.backup import Catalogue, NoCatalogue
 from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, up_to
+from runbooks.steps.chart import Panel
 from runbooks.steps.memory import Forgetful, Memory
 from runbooks.steps.reach import Connections, Reach, utc_now
 from runbooks.steps.step import Step, TargetT, Value
@@ -47,12 +48,14 @@ class Risk(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """What an action did. `values` are its outputs, `output` what it printed, already cut."""
+    """What an action did. `values` are its outputs, `output` what it printed, already cut; `drawn` are
+    pictures for who looks at the run."""
 
     values: Mapping[str, Value] = field(default_factory=dict)
     summary: str = ""
     output: str = ""
     warnings: tuple[str, ...] = ()
+    drawn: tuple[Panel, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

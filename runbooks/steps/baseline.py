@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeGuard
 
 from pydantic import Field
 
 from runbooks.spec.model import Name, Spec
 from runbooks.steps.action import Action, Call, Done, Preview, Risk
+from runbooks.steps.chart import Panel, panel
 from runbooks.steps.memory import Memory
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output, Value
@@ -20,6 +21,8 @@ from runbooks.targets import TargetBase
 KIND, AGREED, SEEN = "baseline", "agreed", "seen"
 #: Comparisons that are looked through for when a regression began: two years of weeks.
 MOST_SEEN = 104
+#: Metrics that are drawn.
+MOST_DRAWN = 6
 
 
 #: What one comparison saw, and when.
@@ -86,7 +89,7 @@ def began(
     since = None
     for at, values in seen:
         value = values.get(name)
-        if not isinstance(value, int | float):
+        if not _is_number(value):
             continue  # not measured then: neither good nor bad
         if not has_regressed(metric.model_copy(update={"value": float(value)}), agreed, tolerance):
             break
@@ -155,7 +158,20 @@ class BaselineCompare(_OfBaseline):
             summary=f"{len(worse)} of {len(known)} worse, {head}" if since else head,
             output="\n".join([head, *(each.line() for each in compared)]),
             warnings=tuple(each.line() for each in worse),
+            drawn=self._drawn(agreed, seen, call.now()),
         )
+
+    def _drawn(self, agreed: Mapping[str, float], seen: Sequence[Seen], now: datetime) -> tuple[Panel, ...]:
+        """How each metric went beside what is agreed."""
+        drawn = []
+        for name, metric in self.metrics.items():
+            before = [(at, found) for at, values in reversed(seen) if _is_number(found := values.get(name))]
+            points = [(at, float(found)) for at, found in before] + [(now, metric.value)]
+            lines = {"measured": points}
+            if name in agreed:
+                lines["agreed"] = [(at, agreed[name]) for at, _ in points]
+            drawn.append(panel(name, metric.unit, lines, points[0][0]))
+        return tuple(each for each in drawn if each is not None)[:MOST_DRAWN]
 
     def _compared(
         self,
@@ -177,6 +193,10 @@ class BaselineCompare(_OfBaseline):
             regressed=regressed,
             since=(began(name, metric, normal, self.tolerance, seen) or now) if regressed else None,
         )
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float)
 
 
 class BaselineSet(_OfBaseline):

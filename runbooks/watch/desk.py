@@ -22,6 +22,7 @@ from runbooks.spec.runbook import Runbook
 from runbooks.spec.runbook_step import RunbookStep
 from runbooks.status import Status
 from runbooks.steps import CHECKS
+from runbooks.steps.chart import Panel
 from runbooks.targets import TargetBase
 from runbooks.watch import panels
 from runbooks.watch.digest import (
@@ -40,7 +41,6 @@ from runbooks.watch.digest import (
 from runbooks.watch.entries import entries, upcoming
 from runbooks.watch.fire_times import moment_of
 from runbooks.watch.found import found_of, in_brief, name_of, together
-from runbooks.watch.panels import Panel
 from runbooks.watch.rotations import Rotation, on_call
 
 #: What a digest names of each kind; the rest is counted.

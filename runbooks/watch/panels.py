@@ -1,40 +1,19 @@
 """The small trends beside a digest: which there are, and what they show."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
 
 from runbooks.engine.checks import Report, Result
-from runbooks.records.buckets import quantile
 from runbooks.records.measurements import Series
-from runbooks.steps.units import show
+from runbooks.steps.chart import Panel, panel
 
 #: So far back they go.
 SPAN = timedelta(days=7)
 #: Kinds of checks that have one, in this order: response time, error rate, connections, hit rate, disk.
 CHARTED = ("http.probe", "logs.errors", "postgres.connections", "redis.hit_rate", "host.disk")
-#: Pictures of one digest, lines of one picture, points of one line.
-MOST_PANELS, MOST_LINES, MOST_POINTS = 6, 4, 84
-#: Fewer points than these show no trend.
-LEAST_POINTS = 3
-#: Characters of a description: Slack takes 1,000.
-ALT_LENGTH = 900
-
-
-class Line(TypedDict):
-    """One line of a picture; each point is a moment, in seconds since 1970, with its value."""
-
-    name: str
-    points: list[tuple[float, float]]
-
-
-class Panel(TypedDict):
-    """One picture. They are kept as JSON until they are drawn."""
-
-    title: str
-    unit: str
-    lines: list[Line]
+#: Pictures of one digest, lines of one picture.
+MOST_PANELS, MOST_LINES = 6, 4
 
 
 def charted(report: Report) -> dict[str, list[Result]]:
@@ -64,53 +43,3 @@ def panels(
         lines = {result.key.target: found.get(result.key, ()) for result in results}
         drawn.append(panel(first.title, first.headline.unit, lines, since))
     return [each for each in drawn if each is not None]
-
-
-def panel(
-    title: str, unit: str, found: Mapping[str, Sequence[tuple[datetime, float]]], since: datetime
-) -> Panel | None:
-    """One picture, with a line for each name, from what was measured since then; None where there is no
-    trend yet."""
-    lines: list[Line] = [
-        {"name": name, "points": _thinned(points, since)}
-        for name, points in found.items()
-        if len(points) >= LEAST_POINTS
-    ]
-    return {"title": title, "unit": unit, "lines": lines} if lines else None
-
-
-def alt_text(drawn: Iterable[Panel], span: timedelta = SPAN) -> str:
-    """What the picture shows, for those who cannot see it. `span`: so far back it goes."""
-    said = []
-    for panel in drawn:
-        unit = panel["unit"]
-        each = [
-            f"{line['name']} {show(min(values), unit)} to {show(max(values), unit)}, "
-            f"last {show(values[-1], unit)}"
-            for line in panel["lines"]
-            if (values := [value for _, value in line["points"]])
-        ]
-        said.append(f"{panel['title']}: {'; '.join(each)}")
-    length = f"{span.days} days" if span.days > 1 else f"{span // timedelta(hours=1)} hours"
-    text = f"Trends of {length}. {'. '.join(said)}."
-    return text if len(text) <= ALT_LENGTH else text[: ALT_LENGTH - 1] + "…"
-
-
-def chart_letter(drawn: Sequence[Panel], span: timedelta = SPAN, name: str = "trends.png") -> dict[str, Any]:
-    """The letter that brings them into the thread of a card. `name`: that of the file."""
-    return {"name": name, "alt": alt_text(drawn, span), "panels": list(drawn)}
-
-
-def _thinned(found: Sequence[tuple[datetime, float]], since: datetime) -> list[tuple[float, float]]:
-    """So many points at most: of each stretch of time the median, at its middle."""
-    if len(found) <= MOST_POINTS:
-        return [(at.timestamp(), value) for at, value in found]
-    start = since.timestamp()
-    stretch = max(1.0, (found[-1][0].timestamp() - start) / MOST_POINTS)
-    stretches: defaultdict[int, list[float]] = defaultdict(list)
-    for at, value in found:
-        stretches[min(MOST_POINTS - 1, int((at.timestamp() - start) // stretch))].append(value)
-    return [
-        (start + (number + 0.5) * stretch, quantile(sorted(values), 0.5))
-        for number, values in sorted(stretches.items())
-    ]

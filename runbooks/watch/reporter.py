@@ -21,6 +21,7 @@ from runbooks.records.schedules import TickRow
 from runbooks.spec.head import Schedule
 from runbooks.spec.runbook import Runbook
 from runbooks.status import Status
+from runbooks.steps.chart import Panel, chart_letter
 from runbooks.watch.desk import Desk
 from runbooks.watch.digest import (
     Changed,
@@ -35,7 +36,6 @@ from runbooks.watch.digest import (
     states_of,
 )
 from runbooks.watch.found import in_full, name_of
-from runbooks.watch.panels import Panel, chart_letter
 from runbooks.watch.schedules import GRACE
 from runbooks.watch.weekly import weekly, weekly_body
 

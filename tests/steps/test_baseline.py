@@ -63,6 +63,11 @@ async def test_a_regression_is_told_with_its_size_and_since_when() -> None:
     assert done.warnings == ("p95: 480 ms, agreed 300 ms, 60 % worse, since 2026-11-16",)
     assert done.values["regressions"] == 1
     assert done.values["worst_percent"] == 60
+    (drawn,) = done.drawn
+    assert {line["name"]: [value for _, value in line["points"]] for line in drawn["lines"]} == {
+        "measured": [500, 310, 420, 450, 480],
+        "agreed": [300] * 5,
+    }
 
 
 async def test_a_regression_of_today_began_today() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from bot import trends
 from bot.trends import COLOURS, GROUND, INK, NoCharts, chart, draw
-from runbooks.watch.panels import ALT_LENGTH, MOST_POINTS, Panel, alt_text
-from runbooks.watch.panels import _thinned as thinned
+from runbooks.steps.chart import ALT_LENGTH, MOST_POINTS, Panel, alt_text
+from runbooks.steps.chart import _thinned as thinned
 
 START = datetime(2026, 11, 15, tzinfo=UTC)
 
@@ -74,7 +74,8 @@ def test_words_say_what_it_shows() -> None:
     """Of each line its bounds and its last value, as long as Slack takes."""
     said = alt_text(panels(1))
 
-    assert said.startswith("Trends of 7 days. disk $0$ _x: _web-0")
+    assert said.startswith("Trends from 20")
+    assert " UTC. disk $0$ _x: _web-0" in said
     assert "0 % to 6 %, last 6 %" in said
     assert len(alt_text(panels(6))) <= ALT_LENGTH
 
