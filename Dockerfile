@@ -42,6 +42,13 @@ RUN groupadd --gid 10001 maint \
  && install --directory --owner maint --group maint --mode 0700 /data \
  && python3 -m compileall -q -x '/(test|tests|idlelib|tkinter|site-packages|dist-packages)/' \
       "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
+# Programs that some steps start where Maint runs: `postgresql-client-17`, say, for backups of such a server.
+ARG DEBIAN_PACKAGES=""
+RUN if [ -n "$DEBIAN_PACKAGES" ]; then \
+      apt-get update \
+      && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $DEBIAN_PACKAGES \
+      && rm -rf /var/lib/apt/lists/*; \
+    fi
 COPY --from=build /opt/maint /opt/maint
 ENV PATH=/opt/maint/bin:$PATH \
     MPLCONFIGDIR=/tmp/matplotlib \

@@ -42,7 +42,9 @@ def copied() -> set[str]:
 def test_both_stages_are_of_the_same_image() -> None:
     """A virtual environment works only with the Python that made it; the image is an argument, with a tag."""
     assert [DOCKERFILE[number][1].split()[0] for number in STAGES] == ["${PYTHON_IMAGE}"] * 2
-    image = dict(DOCKERFILE)["ARG"].removeprefix("PYTHON_IMAGE=")
+    (image,) = [
+        rest.removeprefix("PYTHON_IMAGE=") for _, rest in DOCKERFILE if rest.startswith("PYTHON_IMAGE=")
+    ]
     assert re.fullmatch(r"docker\.io/library/python:3\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", image)
 
 
@@ -101,6 +103,14 @@ def test_packages_are_wheels_with_hashes() -> None:
     assert re.search(r"uv sync --locked [^&]*--no-build\b", runs)
     assert re.search(r"uv pip install [^&]*--offline --no-deps", runs)
     assert "index" not in runs
+
+
+def test_programs_of_debian_are_asked_for() -> None:
+    """Without the argument there are none but those of the image that it is built on."""
+    assert ("ARG", 'DEBIAN_PACKAGES=""') in FINAL
+    (install,) = [rest for word, rest in FINAL if word == "RUN" and "apt-get" in rest]
+    assert install.startswith('if [ -n "$DEBIAN_PACKAGES" ]; then')
+    assert install.endswith("fi")
 
 
 @pytest.mark.parametrize("tool", ["uv", "hatchling"])
