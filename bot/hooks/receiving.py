@@ -71,8 +71,8 @@ class Receiving:
             log.warning("hook.refused", hook=name[:100], remote=request.remote)
             return _answer(
                 401,
-                "There is no hook of that name with that token. Send `Authorization: Bearer TOKEN`, with the "
-                "token that `hooks:` in maint.yaml has for NAME, to /hooks/NAME.",
+                "There is no hook of that name with that token. Send it to /hooks/NAME, with the header "
+                "`Authorization: Bearer` and the token that `hooks:` in maint.yaml has for NAME.",
                 **{"WWW-Authenticate": "Bearer"},
             )
         if fault := _unfit(request):

@@ -104,12 +104,11 @@ def _placed(
         # The worst first: they are to have messages of their own.
         numbers.sort(key=lambda number: -RANK.index(Severity(placed[number][1].severity)))
         storm = _storm_of(connection, channel)
+        room = 0
         if storm is None or now - storm.last_at > STORM_RESTS:
             room = setting.most_cards - rows.opened_since(connection, channel, now - MINUTE)
-            many = numbers[max(0, room) :]
-        else:
-            many = numbers
-        many = _spared(connection, channel, many, placed, setting, now)
+        many = numbers[max(0, room) :]
+        many = many[_spared(connection, channel, numbers, many, placed, setting, now) :]
         if not many:
             continue
         storm = storm or _new_storm(channel, now)
@@ -123,18 +122,20 @@ def _placed(
 def _spared(
     connection: Any,
     channel: str,
-    numbers: list[int],
+    numbers: Sequence[int],
+    many: Sequence[int],
     placed: Sequence[_Placed],
     setting: Setting,
     now: datetime,
-) -> list[int]:
-    """Without the few that are critical and have messages of their own even in a storm."""
-    critical = [number for number in numbers if placed[number][1].severity == Severity.CRITICAL]
-    if not critical:
-        return numbers
-    opened = rows.opened_since(connection, channel, now - MINUTE, Severity.CRITICAL)
-    room = max(0, setting.most_cards // SPARED - opened)
-    return [number for number in numbers if number not in critical[:room]]
+) -> int:
+    """How many of the first of `many` are critical and have messages of their own even in a storm. The worst
+    of `numbers` come first, and those before `many` have theirs."""
+    critical = sum(1 for number in numbers if placed[number][1].severity == Severity.CRITICAL)
+    own = len(numbers) - len(many)
+    if critical <= own:
+        return 0
+    opened = own + rows.opened_since(connection, channel, now - MINUTE, Severity.CRITICAL)
+    return min(critical - own, max(0, setting.most_cards // SPARED - opened))
 
 
 def _storm_of(connection: Any, channel: str) -> Alert | None:

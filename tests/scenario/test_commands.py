@@ -58,7 +58,7 @@ async def test_only_the_named_targets_are_checked(sandbox: Sandbox, workplace: W
         ("sre2", "/maint whoami", "Roles: sre"),
         ("dba", "/maint whoami", "Roles: dba"),
         ("nobody", "/maint whoami", "Roles: none"),
-        ("nobody", "/maint help", "9 more commands need a grant"),
+        ("nobody", "/maint help", "11 more commands need a grant"),
         ("admin", "/maint helth", "Did you mean /maint health?"),
         ("admin", "/maint health ap", "Did you mean app?"),
         ("admin", "/maint health —verbose", "no options"),
