@@ -43,6 +43,7 @@ class _Bytes(Printed):
             return
         held = bytearray()
         while data := await stream.read(PIECE):
+            self._heard = asyncio.get_running_loop().time()
             held += data
             if len(held) >= PIECE:
                 await self._hand_on(bytes(held))
