@@ -100,3 +100,32 @@ def test_the_program_looks_at_targets_alone(tmp_path: Path) -> None:
 
     assert done.exit_code == 1, done.output
     assert "vault: encryption: backups are stored in clear" in done.output
+
+
+async def test_folders_that_runbooks_name_are_looked_at(tmp_path: Path) -> None:
+    """Those in which a step deletes or packs, by their whole path: one is there, one is not."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "own").mkdir()
+
+    def prune(id_: str, folder: str, **fields: Any) -> dict[str, Any]:
+        rule = {"target": "here", "folder": folder, "match": ["*.gz"], "older_than": "30d"}
+        return {"id": id_, "title": id_, "logs.prune": {**rule, **fields}}
+
+    steps = [
+        prune("there", str(tmp_path / "logs")),
+        {"id": "both", "title": "both", "parallel": [prune("gone", str(tmp_path / "gone"))]},
+        prune("shown", str(tmp_path / "shown"), show_only=True),
+        prune("asked", "{{ params.folder }}"),
+    ]
+    text = {"name": "clean", "title": "Clean", "purpose": "Disks.", "owner": "ops", "steps": steps}
+    folder = {"type": "string", "pattern": "/[a-z]+/[a-z]+", "max": 50, "prompt": "Which"}
+    (tmp_path / "own" / "clean.yaml").write_text(json.dumps({**text, "params": {"folder": folder}}))
+    path = tmp_path / "maint.yaml"
+    path.write_text(json.dumps({"runbooks": "own", "targets": {"here": {"type": "host"}}}))
+
+    looked = {what: said[0] for what, said in (await found(path, "here")).items() if "folder" in what}
+
+    assert looked == {
+        f"here: the folder {tmp_path / 'logs'}": Status.OK,
+        f"here: the folder {tmp_path / 'gone'}": Status.WARNING,
+    }

@@ -39,6 +39,17 @@ class FolderPlace:
             else:
                 _copy(file, final, sha256, progress)
 
+    def manifest(self, name: str) -> bytes | None:
+        """That of a file whose checksum it has."""
+        final, beside = self.folder / name, self.folder / manifest_of(name)
+        with told(final, "read"):
+            if not (final.is_file() and beside.is_file()):
+                return None
+            said = beside.read_bytes()
+            with final.open("rb") as file:
+                whole = hashlib.file_digest(file, "sha256").hexdigest() == sha256_in(said)
+        return said if whole else None
+
     @contextmanager
     def read(self, name: str) -> Iterator[Reader]:
         """The file, opened."""

@@ -34,8 +34,19 @@ def write_manifest(backup: Backup, *, key_id: str) -> bytes:
 
 def sha256_in(manifest: bytes) -> str:
     """The checksum of the file that a manifest is about; empty when it is none."""
+    return str(fields_of(manifest).get("sha256", ""))
+
+
+def size_in(manifest: bytes) -> int:
+    """The bytes of that file; -1 when it is none."""
+    size = fields_of(manifest).get("bytes")
+    return size if isinstance(size, int) else -1
+
+
+def fields_of(manifest: bytes) -> dict[str, Any]:
+    """What a manifest says; nothing when it is none."""
     try:
         fields = json.loads(manifest)
     except ValueError:
-        return ""
-    return str(fields.get("sha256", "")) if isinstance(fields, dict) else ""
+        return {}
+    return fields if isinstance(fields, dict) else {}

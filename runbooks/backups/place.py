@@ -28,6 +28,9 @@ class Place(Protocol):
         """Stores the file and its manifest; returns when it was looked whether all of it has arrived. Under
         that name there is all of it or nothing, whatever happens. It takes over the file, or copies it."""
 
+    def manifest(self, name: str) -> bytes | None:
+        """The manifest of the file of that name, if all of that file is there; it was looked."""
+
     def read(self, name: str) -> AbstractContextManager[Reader]:
         """The file, opened."""
 

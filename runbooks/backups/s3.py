@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runbooks.backups.encryption import Reader
+from runbooks.backups.manifest import sha256_in, size_in
 from runbooks.backups.naming import is_of, manifest_of
 from runbooks.backups.place import PlaceError, Progress
 
@@ -30,6 +31,11 @@ _LOOK = 0.05
 DEAD_AFTER = timedelta(hours=26)
 #: The key of an object's metadata that has the checksum of all of it.
 _SHA256 = "maint-sha256"
+
+#: What S3 says of an object that is not there.
+_MISSING = ("404", "NoSuchKey", "NotFound")
+#: Bytes that a manifest may have.
+_MANIFEST = 16 * 1024 * 1024
 
 #: By the names of errors: of boto3, and of what it stands on.
 _REASONS = {
@@ -139,6 +145,23 @@ class S3Place:
             Bucket=self._options.bucket, Key=key, Retention=retention, ChecksumAlgorithm="SHA256"
         )
 
+    def manifest(self, name: str) -> bytes | None:
+        """That of an object of which S3 says the same size and checksum."""
+        from botocore.exceptions import ClientError
+
+        bucket = self._options.bucket
+        with self._told(f"{self.where(name)} cannot be looked at"):
+            try:
+                head = self._client.head_object(Bucket=bucket, Key=self._key(name))
+                beside = self._client.get_object(Bucket=bucket, Key=self._key(manifest_of(name)))
+            except ClientError as error:
+                if _code(error) not in _MISSING:
+                    raise
+                return None
+        said = _Body(beside["Body"], beside["ContentLength"], self, manifest_of(name)).read(_MANIFEST)
+        known = sha256_in(said), size_in(said)
+        return said if known == (head.get("Metadata", {}).get(_SHA256), head["ContentLength"]) else None
+
     @contextmanager
     def read(self, name: str) -> Iterator[Reader]:
         """The object, as it comes."""
@@ -157,7 +180,7 @@ class S3Place:
             try:
                 head = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
-                if _code(error) not in ("404", "NoSuchKey", "NotFound"):
+                if _code(error) not in _MISSING:
                     raise
                 return False
             if head.get("Metadata", {}).get(_SHA256) != sha256:

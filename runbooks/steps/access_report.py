@@ -13,6 +13,7 @@ REMEMBERED = 200
 _FEW = 50
 #: Factors of a route's 95th percentile, and percent of failures more, that are worth a line.
 _SLOWER, _MORE_FAILURES = 1.25, 1.0
+_CALLERS = {"clients": "client", "agents": "user agent"}
 
 
 def count_of(statuses: Mapping[str, int], hundred: int) -> int:
@@ -32,6 +33,7 @@ def to_remember(found: Mapping[str, Any], first_day: int, last_day: int) -> dict
         "last_day": last_day,
         "total": _kept(found["total"]),
         "routes": {row["route"]: _kept(row) for row in found["routes"][:REMEMBERED]},
+        "callers": {each: dict(found[each]["top"]) for each in _CALLERS},
     }
 
 
@@ -59,6 +61,11 @@ def report(found: Mapping[str, Any], before: Mapping[str, Any] | None, top: int)
             "Moved against the time before", moved(found, before, top) if before else ["nothing to compare"]
         ),
     ]
+    if before:
+        parts += [
+            _table(f"401 and 403 by {title}, against the time before", _turned(found, before, each, top))
+            for each, title in _CALLERS.items()
+        ]
     if found["unread"]:
         samples = [one_line(fold(sample), 200) for sample in found["samples"]]
         parts.append(_table(f"{found['unread']:,} lines not understood, such as", samples))
@@ -138,6 +145,27 @@ def moved(found: Mapping[str, Any], before: Mapping[str, Any], top: int) -> list
     changes.sort(key=lambda each: (-each[0], each[1]))
     lines = [line for _, route, then, row in changes if (line := _change(route, then, row))]
     return lines[:top] or ["nothing to speak of"]
+
+
+def _turned(found: Mapping[str, Any], before: Mapping[str, Any], which: str, top: int) -> Iterator[str]:
+    """Who is turned away more or less often than then. Of those who are not among the most frequent, nobody
+    knows how often that was."""
+    now, then = dict(found[which]["top"]), before.get("callers", {}).get(which)
+    if then is None:  # remembered by an earlier version
+        return
+    rows = [(now.get(name), then.get(name), name) for name in {*now, *then}]
+    rows.sort(key=lambda each: (-abs((each[0] or 0) - (each[1] or 0)), each[2]))
+    told = 0
+    for count, was, name in rows:
+        if max(count or 0, was or 0) < _FEW or told == top or _is_alike(count, was):
+            continue
+        told += 1
+        words = ["few" if each is None else f"{each:,}" for each in (was, count)]
+        yield f"{one_line(name)}: {' -> '.join(words)}"
+
+
+def _is_alike(count: int | None, was: int | None) -> bool:
+    return bool(count and was and abs(count - was) * 10 < was)
 
 
 def _change(route: str, then: Mapping[str, Any], row: Mapping[str, Any] | None) -> str:

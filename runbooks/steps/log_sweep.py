@@ -136,28 +136,24 @@ class Sweep(Action[HostTarget]):
     async def preview(self, target: HostTarget, reach: Reach) -> Preview | None:
         """How many files and bytes it would be at this moment."""
         asked = {**self.asked(reach.now, None), "preview": True}
-        found = await run_there(self, target, call_of(reach), "sweep", asked)
+        found = await self.swept(target, call_of(reach), asked)
         said = f"now {found['files']:,} files, {show(found['bytes'], 'bytes')}"
         return Preview(lines=(said, *_listing(found).splitlines()[:_SHOWN]))
+
+    async def swept(self, target: HostTarget, call: Call, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What the program there came to."""
+        return await run_there(self, target, call, "sweep", asked)
 
     async def act(self, target: HostTarget, call: Call) -> Done:
         """Lists, and unless it is a preview, takes what was listed."""
         only = await self._only(target, call)
-        found = await run_there(self, target, call, "sweep", self.asked(call.now, only))
+        found = await self.swept(target, call, self.asked(call.now, only))
         shown = _token(found)
         if self.show_only:
             await call.memory.remember(self.kind, target.name, f"shown {shown}", found["marks"])
         done = Done(
-            values={
-                "files": found["files"],
-                "bytes": found["bytes"],
-                "freed_bytes": 0 if self.show_only else found["freed"],
-                "open": found["open"]["count"],
-                "unknown": found["unknown"]["count"],
-                "held": found["held"],
-                "shown": shown,
-            },
-            summary=self._summary(found),
+            values={**self.values(found), "shown": shown},
+            summary=self.summary(found),
             output=_listing(found),
             warnings=tuple(self._warnings(found)),
         )
@@ -170,6 +166,17 @@ class Sweep(Action[HostTarget]):
                 done.output,
             )
         return done
+
+    def values(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs, but for what was shown."""
+        return {
+            "files": found["files"],
+            "bytes": found["bytes"],
+            "freed_bytes": 0 if self.show_only else found["freed"],
+            "open": found["open"]["count"],
+            "unknown": found["unknown"]["count"],
+            "held": found["held"],
+        }
 
     def asked(self, now: Callable[[], datetime], only: Any) -> dict[str, Any]:
         """What the program there is asked for."""
@@ -200,7 +207,8 @@ class Sweep(Action[HostTarget]):
         marks: list[int] = kept.value
         return marks
 
-    def _summary(self, found: Mapping[str, Any]) -> str:
+    def summary(self, found: Mapping[str, Any]) -> str:
+        """What it came to, in a line."""
         many = f"{found['files']:,} files, {show(found['bytes'], 'bytes')}"
         parts = [f"{many} would be {self.did}" if self.show_only else f"{many} {self.did}"]
         if not self.show_only and found["freed"] != found["bytes"]:

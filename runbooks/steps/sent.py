@@ -93,6 +93,18 @@ def call_of(reach: Reach) -> Call:
     )
 
 
+def job_of(action: Action[Any], main: str, asked: Mapping[str, Any], *, there: bool) -> Job:
+    """That program of ours, and what it is asked for. `there`: it runs on another machine than Maint."""
+    return Job(
+        argv=("python3" if there else sys.executable, "-I"),
+        environment={"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"},
+        stdin=json.dumps(asked),
+        script=program(main),
+        grace=action.grace,
+        longest=action.timeout + action.grace + SLACK,
+    )
+
+
 async def run_there(
     action: Action[Any],
     target: HostTarget | LogsTarget,
@@ -107,15 +119,8 @@ async def run_there(
     reach = Reach(targets=call.targets, connections=call.connections, now=call.now)
     host = target if isinstance(target, HostTarget) else reach.targets.get(target.host or "")
     there = isinstance(host, HostTarget) and host.ssh is not None
-    python = "python3" if there else sys.executable
-    job = Job(
-        argv=(python, "-I"),
-        environment={"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"},
-        stdin=json.dumps(asked),
-        script=program(main),
-        grace=action.grace,
-        longest=action.timeout + action.grace + SLACK,
-    )
+    job = job_of(action, main, asked, there=there)
+    python = job.argv[0]
     heard = _Heard(call=call)
     printed = Printed(lambda _: None, heard.look_at, shown=True)
 

@@ -128,6 +128,23 @@ async def test_what_moved_since_the_week_before_is_told(log: Path) -> None:
     assert "GET /new: new: 60 requests; 5xx 0 % -> 100 %" in done.output
 
 
+async def test_who_is_turned_away_more_often_than_before_is_told(log: Path) -> None:
+    """Clients and user agents; who was not among the most frequent then was few."""
+    memory = Series()
+    write(log, "\n".join([*[line(status=401)] * 60, ""]))
+    await review(target(log), memory)
+    client = line().partition(" ")[0]
+    rows = [line(status=401, day="28/Nov/2026")] * 200
+    rows += [line(status=403, day="28/Nov/2026", client="10.9.9.9")] * 70
+    write(log, "\n".join([*rows, ""]))
+
+    done = await review(target(log), memory, datetime(2026, 11, 29, 9, tzinfo=UTC))
+
+    assert f"401 and 403 by client, against the time before\n  {client}: 60 -> 200" in done.output
+    assert "10.9.9.9: few -> 70" in done.output
+    assert "401 and 403 by user agent, against the time before\n" in done.output
+
+
 async def test_lines_that_are_not_understood_are_shown_without_secrets(log: Path) -> None:
     """More than one in a hundred is a warning."""
     write(log, "\n".join([*[line()] * 100, *['oops password=hunter2 "s3cret" 4711'] * 5, ""]))

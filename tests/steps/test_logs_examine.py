@@ -2,12 +2,13 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from runbooks.status import Status
 from runbooks.steps import logs_examine
-from runbooks.steps.logs_examine import examine_host
+from runbooks.steps.logs_examine import examine_folders, examine_host
 from runbooks.steps.reach import Reach
 from runbooks.targets import HostTarget
 from tests.steps.acting import HERE
@@ -58,3 +59,14 @@ async def test_a_machine_without_python_is_told(
             BLIND,
         ),
     }
+
+
+@pytest.mark.debian("sshd")
+async def test_a_folder_that_the_login_cannot_use_is_told(reach: Reach, sshd: Sshd, tmp_path: Path) -> None:
+    """One that is there, whatever is in its name; one that is not; and one that may not be written to."""
+    good, gone = tmp_path / "a 'b'\n", tmp_path / "gone"
+    good.mkdir()
+    looked = await examine_folders(sshd.target(), [str(good), str(gone), "/proc/self"], reach)
+
+    assert [each.status for each in looked] == [Status.OK, Status.WARNING, Status.CRITICAL]
+    assert looked[2].found == "it may not be written to"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import Any
 from runbooks.steps.there.access_counts import Counts
 from runbooks.steps.there.access_nginx import PARTS, NginxLines, agent_of, client_of
 from runbooks.steps.there.access_reading import LONGEST, READ, Lines, Source, line_start
-from runbooks.steps.there.access_words import Times, route_of
+from runbooks.steps.there.access_words import LONGEST_ROUTE, Times, route_of
 from runbooks.steps.there.access_work import Found
 from runbooks.steps.there.access_work import count as count_plainly
 from runbooks.steps.there.telling import Trouble
@@ -38,16 +39,17 @@ _SAMPLE, _ODD = 256 * 1024, 20
 _SAMPLES, _MOST_KNOWN = 128, 60_000
 
 #: One line is one column: what parts a line in two would be an error for each part, as long as the line.
-#: Of requests that are not known yet, numbers between slashes are made the same: their route is.
+#: Of requests that are not known yet, numbers between slashes are made the same: their route is. What few
+#: lines have shares one column, between quotes, which no part has: each column is compared for every line.
 _SCAN = """
 create temp table counted as
-select case when fits then status end as status, case when fits then took end as took,
-       case when fits then coalesce(route, '') end as route,
-       case when fits and route is null then regexp_replace(request, '/[0-9]+([/ ]|$)', '/0\\1', 'g')
-       end as request,
-       case when fits and status in (' 401 ', ' 403 ') then split_part(part[1], ' ', 1) end as client,
-       case when fits and status in (' 401 ', ' 403 ') then part[6] end as agent,
-       case when not fits then line end as odd,
+select fits, status, took, route,
+       case when not fits then line
+            when route is null then concat_ws('"', regexp_replace(request, '/[0-9]+([/ ]|$)', '/0\\1', 'g'),
+              case when status in (' 401 ', ' 403 ') then split_part(part[1], ' ', 1) else '' end,
+              case when status in (' 401 ', ' 403 ') then part[6] else '' end)
+            when status in (' 401 ', ' 403 ') then concat_ws('"', '', split_part(part[1], ' ', 1), part[6])
+       end as rest,
        count(*) as n
 from (select line, part, left(part[3], 5) as status, split_part(part[2], '?', 1) as request,
              split_part(part[7], ' ', {place}) as took,
@@ -65,9 +67,10 @@ group by all
 """
 
 
-#: A request's route, known before or learnt afterwards.
-_ROUTE = "coalesce(nullif(counted.route, ''), rare.route)"
-_FROM = "from counted left join rare on rare.request = counted.request"
+#: The number of a request's route, known before or learnt afterwards.
+_ROUTE = "coalesce(counted.route, rare.route)"
+_FROM = """from counted left join rare on counted.route is null and rare.request = split_part(rest, '"', 1)"""
+_NUMBERS = re.compile(r"/[0-9]+(?=[/ ]|$)")
 
 
 class _Doubt(Exception):
@@ -147,14 +150,15 @@ def _scan(fast: Any, source: Source, asked: dict[str, Any], counts: Counts) -> N
         database.execute("set enable_progress_bar = false")  # standard output is ours
         # It would take the log for small, and put all of it into the table that is probed.
         database.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
-        _learn(database, "known", _frequent(source))
+        routes = _Routes()
+        routes.learn(database, "known", _frequent(source))
         database.execute(query)
         strange = database.execute(
-            "select count(*) from counted where not regexp_full_match(status, ' [1-9][0-9][0-9] ')"
+            "select count(*) from counted where fits and not regexp_full_match(status, ' [1-9][0-9][0-9] ')"
         ).fetchone()[0]
         if strange:
             raise _Doubt(f"{strange} kinds of lines have no status where it is looked for")
-        _add_requests(database, asked, counts)
+        _add_requests(database, asked, routes, counts)
         _add_refused(database, counts)
         _read_again(database, source, asked, counts)
         many = lines.count()
@@ -186,30 +190,54 @@ def _frequent(source: Source) -> list[str]:
     return requests
 
 
-def _learn(database: Any, table: str, requests: list[str]) -> None:
-    """A table of requests and their routes."""
-    routes = [route_of(request.encode()) for request in requests]
-    database.execute(
-        f"create temp table {table} as select unnest($1::varchar[]) as request,"
-        " unnest($2::varchar[]) as route",
-        [requests, routes],
+class _Routes:
+    """The routes of requests, by numbers: those are faster to compare."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
+
+    def learn(self, database: Any, table: str, requests: list[str]) -> None:
+        """A table of requests and the numbers of their routes."""
+        numbers = [self._number(request) for request in requests]
+        database.execute(
+            f"create temp table {table} as select unnest($1::varchar[]) as request,"
+            " unnest($2::integer[]) as route",
+            [requests, numbers],
+        )
+
+    def _number(self, request: str) -> int:
+        # Most are others' with another number. A long one may be cut where its numbers end.
+        alike = _NUMBERS.sub("/0", request) if len(request) < LONGEST_ROUTE else request
+        number = self._seen.get(alike)
+        if number is None:
+            route = route_of(alike.encode())
+            number = self._numbers.setdefault(route, len(self.names))
+            if number == len(self.names):
+                self.names.append(route)
+            self._seen[alike] = number
+        return number
+
+
+def _add_requests(database: Any, asked: dict[str, Any], routes: _Routes, counts: Counts) -> None:
+    rows = database.execute(
+        "select distinct split_part(rest, '\"', 1) from counted"  # noqa: S608 - a number of ours
+        f" where fits and route is null limit {_MOST_REQUESTS + 1}"
     )
-
-
-def _add_requests(database: Any, asked: dict[str, Any], counts: Counts) -> None:
-    requests = _distinct(database, "request")
+    requests = [row[0] for row in rows.fetchall()]
     if len(requests) > _MOST_REQUESTS:
         raise _Doubt(f"there are more than {_MOST_REQUESTS:,} different requests")
-    _learn(database, "rare", requests)
+    routes.learn(database, "rare", requests)
     for route, status, number in _rows(
-        database, f"select {_ROUTE}, status, sum(n)::bigint {_FROM} where status is not null group by all"
+        database, f"select {_ROUTE}, status, sum(n)::bigint {_FROM} where fits group by all"
     ):
-        counts.add_requests(route, int(status), number)
+        counts.add_requests(routes.names[route], int(status), number)
     times = Times(1, asked["time_unit"])
     for route, took, number in _rows(
-        database, f"select {_ROUTE}, took, sum(n)::bigint {_FROM} where took is not null group by all"
+        database, f"select {_ROUTE}, took, sum(n)::bigint {_FROM} where fits group by all"
     ):
-        counts.add_times(route, times.of_word(took.encode()), number)
+        counts.add_times(routes.names[route], times.of_word(took.encode()), number)
     counts.bound()
 
 
@@ -219,23 +247,14 @@ def _rows(database: Any, query: str) -> Iterator[Any]:
         yield from some
 
 
-def _distinct(database: Any, column: str) -> list[str]:
-    rows = database.execute(
-        f"select distinct {column} from counted"  # noqa: S608 - a column of ours
-        f" where {column} is not null limit {_MOST_REQUESTS + 1}"
-    )
-    return [row[0] for row in rows.fetchall()]
-
-
 def _add_refused(database: Any, counts: Counts) -> None:
-    for client, number in _rows(
-        database, "select client, sum(n)::bigint from counted where client is not null group by all"
-    ):
-        counts.clients[client_of(client.encode())] += number
-    for agent, number in _rows(
-        database, "select agent, sum(n)::bigint from counted where agent is not null group by all"
-    ):
-        counts.agents[agent_of(agent.encode())] += number
+    for place, read, callers in ((2, client_of, counts.clients), (3, agent_of, counts.agents)):
+        for caller, number in _rows(
+            database,
+            f"select split_part(rest, '\"', {place}), sum(n)::bigint from counted"  # noqa: S608 - of ours
+            " where fits and status in (' 401 ', ' 403 ') group by all",
+        ):
+            callers[read(caller.encode())] += number
     counts.bound()
 
 
@@ -243,7 +262,9 @@ def _read_again(database: Any, source: Source, asked: dict[str, Any], counts: Co
     """Reads the lines that DuckDB did not take, or not as it should."""
     rules = NginxLines(counts, asked)
     lines = Lines(counts, rules)
-    for line, number in _rows(database, "select odd, n::bigint from counted where odd is not null"):
+    for line, number in _rows(
+        database, "select rest, sum(n)::bigint from counted where not fits group by all"
+    ):
         for _ in range(number):
             lines.feed(line.encode() + b"\n")
     rows = database.execute("select distinct line_byte_position from reject_errors")

@@ -21,7 +21,7 @@ class _Skipped(Exception):
     """This file is left as it is, and why."""
 
 
-class _Sweep:
+class Sweeping:
     """What one run came to, by what became of each file."""
 
     def __init__(self, asked: dict[str, Any], teller: Teller) -> None:
@@ -92,7 +92,7 @@ def _still(each: Found, folder: int, whose: OpenFiles, ours: int) -> None:
 
 def main(asked: dict[str, Any], teller: Teller) -> dict[str, Any]:
     """Lists what the rule is about, and unless it is a preview, does it."""
-    sweep = _Sweep(asked, teller)
+    sweep = Sweeping(asked, teller)
     listing = Listing(asked)
     with top_folder(asked["folder"]) as top:
         listing.walk(top)
@@ -111,6 +111,7 @@ def main(asked: dict[str, Any], teller: Teller) -> dict[str, Any]:
         "freed": sweep.freed,
         "names": [[each.path, each.size, each.modified] for each in counted[:_SAID]],
         "marks": [each.mark for each in taken],
+        "made": [f"{each.path}.gz" for each in sweep.done] if asked["task"] == "pack" else [],
         "held": listing.held,
         "blind": sweep.blind,
         "closed": listing.closed[:_SAID],
