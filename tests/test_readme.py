@@ -73,6 +73,17 @@ def test_the_exit_codes_are_those_of_the_program() -> None:
     assert codes == [0, 1, 2, 3]
 
 
+def test_as_many_runbooks_ship_as_it_says() -> None:
+    """And the page behind it has each of them."""
+    from runbooks.spec.library import load_library
+
+    names = load_library(None, {})
+    page = (ROOT / "docs" / "runbooks.md").read_text()
+
+    assert f"[{len(names)} runbooks ship](docs/runbooks.md)" in README
+    assert [name for name in names if f"`{name}`" not in page] == []
+
+
 def test_maint_runs_as_a_module() -> None:
     """`python -m bot` is the same program; its help names every command."""
     done = subprocess.run([sys.executable, "-m", "bot", "--help"], capture_output=True, text=True, check=True)
