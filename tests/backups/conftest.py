@@ -1,12 +1,11 @@
 """An S3 on loopback, with a bucket."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from moto.backends import get_backend
 from moto.server import ThreadedMotoServer
 
 from runbooks.backups import s3
@@ -33,20 +32,8 @@ def s3_client(s3_port: int) -> Any:
         aws_access_key_id="id",
         aws_secret_access_key="secret-of-ours",
     )
-    # Not urllib: what the tests may reach is this machine alone, and boto3 does so already.
-    for bucket in client.list_buckets()["Buckets"]:
-        name = bucket["Name"]
-        for found in client.list_object_versions(Bucket=name).get("Versions", ()):
-            client.delete_object(
-                Bucket=name,
-                Key=found["Key"],
-                VersionId=found["VersionId"],
-                BypassGovernanceRetention=True,
-            )
-        for upload in client.list_multipart_uploads(Bucket=name).get("Uploads", ()):
-            client.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
-        with suppress(ClientError):  # a lock is a lock
-            client.delete_bucket(Bucket=name)
+    # The servers of one process share what they have, and of other tests some is locked for good.
+    get_backend("s3").reset()
     client.create_bucket(Bucket="shop-backups")
     return client
 
