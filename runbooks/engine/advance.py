@@ -377,7 +377,8 @@ class Advance:
             await self._end(RunState.ROLLED_BACK, hold.view.run.note)
         else:
             worth_a_look = [row for row in hold.rows() if row.state == StepState.WARNING]
-            note = f"{len(worth_a_look)} steps with warnings" if worth_a_look else ""
+            steps = "1 step" if len(worth_a_look) == 1 else f"{len(worth_a_look)} steps"
+            note = f"{steps} with warnings" if worth_a_look else ""
             await self._end(RunState.SUCCEEDED, note)
         return True
 

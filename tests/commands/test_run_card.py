@@ -114,6 +114,13 @@ def test_steps_show_their_state_and_how_long_they_took() -> None:
     assert "to do: clean" in said
 
 
+def test_a_step_that_failed_and_let_the_run_go_on_says_why() -> None:
+    """Nobody has to open the details of a run that is done, to learn what did not work."""
+    shown = words(run_card(view(step("look", "warning", error="no pg_stat_statements there"))))
+
+    assert "no pg_stat_statements there" in shown
+
+
 def test_a_long_run_folds_what_is_done_and_what_is_to_come() -> None:
     """The live step stays, with those around it; every step is counted."""
     steps = [step(f"s{n}", "ok" if n < 40 else "running" if n == 40 else "pending") for n in range(100)]
