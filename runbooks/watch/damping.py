@@ -10,8 +10,8 @@ MOST_FLAPS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Damping:
-    """`wait`: bad for so long before the alert opens; `clear`: well for so long before it is over. More than
-    `changes` changes `within` that time are flapping."""
+    """`wait`: bad for so long before the alert opens; `clear`: well for so long before it is over. So
+    many `changes` `within` that time are flapping."""
 
     wait: timedelta = timedelta(0)
     clear: timedelta = timedelta(0)
