@@ -17,6 +17,8 @@ from runbooks.targets import PostgresTarget
 
 #: What libpq takes from the environment, and no argument list shows.
 _SECRET = {"password": "PGPASSWORD"}
+#: What sessions of backups are called in the server.
+_NAME = "maint backup"
 #: The first version whose DROP DATABASE knows FORCE.
 _FORCE = 130000
 
@@ -42,13 +44,26 @@ def _given(target: PostgresTarget, database: str | None) -> dict[str, Any]:
     return {**given, "dbname": database} if database else given
 
 
-def login_of(target: PostgresTarget, database: str | None = None) -> Login:
-    """The login for pg_dump and pg_restore. Raises StepError for a url that is wrong."""
+def login_of(target: PostgresTarget, database: str | None = None, token: str = "") -> Login:
+    """The login for pg_dump and pg_restore, whose sessions have the `token` in their name. Raises StepError
+    for a url that is wrong."""
     given = _given(target, database)
     if given.pop("sslpassword", None):
         raise StepError(f"the url of {target.where()} has an sslpassword, which pg_dump takes only in sight")
     environment = {_SECRET[name]: str(given.pop(name)) for name in tuple(given) if name in _SECRET}
-    return Login(address=make_conninfo(**given), environment={**environment, "PGAPPNAME": "maint backup"})
+    return Login(address=make_conninfo(**given), environment={**environment, "PGAPPNAME": _named(token)})
+
+
+def _named(token: str) -> str:
+    return f"{_NAME} {token}".strip()
+
+
+async def end_sessions_of(connection: AsyncConnection[Any], token: str) -> None:
+    """Ends the sessions with that token in their name: a pg_dump may outlive who began it, and with it the
+    snapshot that keeps vacuum from its work."""
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [_named(token)]
+    )
 
 
 @asynccontextmanager
@@ -62,7 +77,7 @@ async def connect(
     if read_only:
         options.append("-c default_transaction_read_only=on")
     given["options"] = " ".join([str(given.get("options") or ""), *options]).strip()
-    given["application_name"] = "maint backup"
+    given["application_name"] = _NAME
     try:
         connection = await AsyncConnection.connect(**given, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
