@@ -16,7 +16,8 @@ _DUMP = """#!/bin/sh
 {wait}
 case " $* " in *" --version "*) exec REAL/pg_dump "$@";; esac
 [ -e HERE/dump ] || exec REAL/pg_dump "$@"
-REAL/pg_dump "$@" | {{ head -c {some}; wait_here dump; cat; }}
+{{ REAL/pg_dump "$@"; echo $? > HERE/code; }} | {{ head -c {some}; wait_here dump; cat; }}
+exit $(cat HERE/code)
 """
 _RESTORE = """#!/bin/sh
 {wait}
@@ -35,13 +36,18 @@ class Programs:
     """The two, in a folder for a target's `bin:`."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir()
         self.folder = folder
+
+    def install(self) -> "Programs":
+        """Makes them."""
+        folder = self.folder
+        folder.mkdir()
         for name, text in (("pg_dump", _DUMP), ("pg_restore", _RESTORE)):
             program = folder / name
             text = text.format(wait=_WAIT, some=SOME)
             program.write_text(text.replace("HERE", str(folder)).replace("REAL", str(BINARIES)))
             program.chmod(0o755)
+        return self
 
     @asynccontextmanager
     async def held(self, moment: str) -> AsyncIterator["Held"]:

@@ -149,7 +149,7 @@ async def soon(happens: Callable[[], bool], what: str) -> None:
 @asynccontextmanager
 async def opened(floor: Floor, url: str, s3: Any, port: int, **store: Any) -> AsyncIterator[House]:
     """Maint serves. `port`: of the bucket, or of a line to it; `store`: more about that."""
-    programs = Programs(floor.folder / "bin")
+    programs = Programs(floor.folder / "bin").install()
     settings = floor.workplace.settings["targets"]
     assert isinstance(settings, dict)
     bucket = {

@@ -19,6 +19,8 @@ from runbooks.targets import PostgresTarget
 _SECRET = {"password": "PGPASSWORD"}
 #: What sessions of backups are called in the server.
 _NAME = "maint backup"
+#: The server is going, and with it the connection.
+_SHUTDOWN = (psycopg.errors.AdminShutdown, psycopg.errors.CrashShutdown)
 #: The first version whose DROP DATABASE knows FORCE.
 _FORCE = 130000
 
@@ -85,7 +87,12 @@ async def connect(
     try:
         yield connection
     except psycopg.OperationalError as error:
-        raise StepError(f"{target.where()} broke off: {words(error, target)}") from error
+        if not (connection.closed or isinstance(error, _SHUTDOWN)):
+            raise StepError(f"{target.where()} refused: {words(error, target)}") from error
+        raise StepError(
+            f"{target.where()} went away in the middle ({words(error, target)}): look why it went, and try "
+            "again when it is back. What is left there of this is removed then"
+        ) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise StepError(
             f"{target.where()} does not allow that: {words(error, target)}. A login that backs up reads all:"
