@@ -215,6 +215,24 @@ async def test_a_full_disk_is_told_and_leaves_nothing(
     assert files(full_disk) == []
 
 
+async def test_without_room_nothing_is_begun(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says how much there is and how much it takes: by the database, and by backups once there is one."""
+    monkeypatch.setattr("runbooks.backups.folder.FolderPlace.free", lambda _: 9_000_000)
+    needed = r"vault has 8\.6 MiB free, and [0-9.]+ MiB are wanted, as {}: make room.*Nothing was begun"
+    with pytest.raises(StepError, match=needed.format("the database has")):
+        await world.act("postgres.backup", "db", store="vault")
+    assert files(tmp_path / "vault") == EARLIER
+    with monkeypatch.context() as roomy:
+        roomy.setattr("runbooks.backups.folder.FolderPlace.free", lambda _: 10**12)
+        await world.act("postgres.backup", "db", store="vault")
+    there = files(tmp_path / "vault")
+    with pytest.raises(StepError, match=needed.format("backups take")):
+        await world.act("postgres.backup", "db", store="vault")
+    assert files(tmp_path / "vault") == there
+
+
 async def test_people_who_cancel_it_end_pg_dump(world: World, noisy_server: Any, tmp_path: Path) -> None:
     """The program is gone when the step is, and so is what it made."""
     started = asyncio.Event()
