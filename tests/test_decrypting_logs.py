@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from bot.__main__ import main
 from runbooks.backups.encryption import Encrypter
 from tests.steps.acting import HERE
 from tests.steps.backup_world import KEY, vault
@@ -37,6 +39,14 @@ def decrypt(file: Path, to: Path, limit: int | None = None) -> "subprocess.Compl
         timeout=50,
         check=False,
     )
+
+
+def ended_with_1(file: Path, to: Path) -> str:
+    """What the program says that cannot do it: the same in this process, as starting one takes a second."""
+    ended = CliRunner().invoke(main, ["decrypt-backup", str(file), str(to)], env={"MAINT_BACKUP_KEY": KEY})
+    assert isinstance(ended.exception, SystemExit), ended.exception
+    assert ended.exit_code == 1
+    return ended.output
 
 
 @pytest.fixture
@@ -89,12 +99,9 @@ def test_a_damaged_file_leaves_nothing_and_says_so(sealed: Path, damage: Callabl
     """Whatever came out of it before the damage is removed again."""
     sealed.write_bytes(damage(sealed.read_bytes()))
 
-    ended = decrypt(sealed, sealed.with_suffix(""))
+    said = ended_with_1(sealed, sealed.with_suffix(""))
 
-    assert ended.returncode == 1, ended
-    assert f"{sealed} cannot be decrypted: " in ended.stderr
-    assert "damaged or cut off" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert f"{sealed} cannot be decrypted: it is damaged or cut off" in said
     assert [each.name for each in sealed.parent.iterdir()] == [sealed.name]
 
 
@@ -114,11 +121,10 @@ def test_a_log_that_is_not_encrypted_is_read_as_it_is(tmp_path: Path) -> None:
     plain = tmp_path / "a.log.gz"
     plain.write_bytes(gzip.compress(LINES))
 
-    ended = decrypt(plain, tmp_path / "out")
+    said = ended_with_1(plain, tmp_path / "out")
 
-    assert ended.returncode == 1, ended
-    assert "is not encrypted by Maint" in ended.stderr
-    assert "zcat a log" in ended.stderr
+    assert "is not encrypted by Maint" in said
+    assert "zcat a log" in said
     assert not (tmp_path / "out").exists()
 
 
@@ -126,7 +132,4 @@ def test_a_folder_that_is_not_there_is_named(sealed: Path) -> None:
     """It is not the encrypted file that is missing."""
     to = sealed.parent / "none" / "app.log.gz"
 
-    ended = decrypt(sealed, to)
-
-    assert ended.returncode == 1, ended
-    assert f"{to} cannot be written: there is no such file" in ended.stderr
+    assert f"{to} cannot be written: there is no such file" in ended_with_1(sealed, to)

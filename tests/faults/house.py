@@ -16,10 +16,11 @@ from tests.scenario.floor import Floor
 from tests.scenario.serving import Replicas, replicas
 from tests.steps.backup_world import files, rows_of
 
-#: Rows that do not compress: a dump of some 13 MB, of which an upload has three parts.
-NOISE = """
+#: Rows that do not compress: a dump of some 8 MB, of which an upload has two parts.
+ROWS = 100_000
+NOISE = f"""
 CREATE TABLE noise AS SELECT n, sha256(n::text::bytea) || sha256(random()::text::bytea) AS x
-  FROM generate_series(1, 150000) n;
+  FROM generate_series(1, {ROWS}) n;
 CREATE TABLE few AS SELECT generate_series(1, 10) AS n;
 """
 #: Seconds for whatever has to happen: it is there to end a test that hangs, not to measure.
@@ -50,14 +51,15 @@ class House:
     async def ends(self, card: Message) -> RunView:
         """The run, when it is over or waits for people."""
 
-        def rests() -> bool:
-            return any(word in card.shown for word in ("Done", "Failed", "Needs a decision", "Rolled back"))
+        await self.sees(card, "Done", "Failed", "Needs a decision")
+        return await self.floor.view(card)
 
+    async def sees(self, card: Message, *words: str) -> None:
+        """Returns as soon as the card shows one of these."""
         try:
-            await self.floor.sandbox.wait_for(rests, PATIENCE)
+            await self.floor.sandbox.wait_for(lambda: any(word in card.shown for word in words), PATIENCE)
         except TimeoutError:
             raise AssertionError(card.shown) from None
-        return await self.floor.view(card)
 
     async def done(self, runbook: str) -> RunView:
         """A run from its start to its good end."""

@@ -29,7 +29,7 @@ WAITS = (
     "EXISTS (SELECT FROM pg_stat_activity WHERE application_name LIKE 'maint backup%'"
     " AND wait_event_type = 'Lock')"
 )
-#: Bytes of a run's upload that go through before the line hangs: one part of three.
+#: Bytes of a run's upload that go through before the line hangs: one part of two.
 ONE_PART = 6_000_000
 
 

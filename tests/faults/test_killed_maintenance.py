@@ -1,6 +1,9 @@
 """Maint killed by kill -9 in the middle of work on a PostgreSQL, and people who cancel it there."""
 
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,6 +34,16 @@ INVALID = "SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE 
 WRITTEN = "SELECT setting FROM pg_file_settings WHERE name = 'work_mem' AND sourcefile LIKE '%auto.conf'"
 
 
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """That process of the server stands still, and notices nothing, until the block is over."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 @pytest.mark.timeout(180)
 async def test_a_rebuild_is_repeated_and_leaves_no_index_of_the_one_that_died(
     on_postgres: Floor, shop_url: str, s3_client: Any, s3_port: int
@@ -43,9 +56,10 @@ async def test_a_rebuild_is_repeated_and_leaves_no_index_of_the_one_that_died(
             card = await house.start("reindex", card="Rebuild")
             await house.until(f"EXISTS ({INVALID})")
             ((dead,),) = rows_of(shop_url, running_in("REINDEX").replace("SELECT", "SELECT pid", 1))
-            await house.kill()
-            await house.begin_anew()
-            await house.until(f"EXISTS ({running_in('REINDEX')} AND pid <> {dead})")
+            with stopped(dead):
+                await house.kill()
+                await house.begin_anew()
+                await house.until(f"EXISTS ({running_in('REINDEX')} AND pid <> {dead})")
             await house.until(f"NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {dead})")
         await house.ends(card)
         assert "Done" in card.shown, card.shown

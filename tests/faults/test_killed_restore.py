@@ -5,7 +5,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.faults.house import House, opened
+from bot.sandbox import Message
+from tests.faults.house import ROWS, House, opened
 from tests.faults.test_killed_backup import BACKUP
 from tests.scenario.floor import Floor
 from tests.steps.backup_world import rows_of
@@ -26,7 +27,7 @@ REPLACE = """
       - id: over
         postgres.restore: {target: db, database: shop, replace: true, confirm: shop, timeout: 5m}
 """
-ROWS = "SELECT count(*) FROM noise"
+COUNT = "SELECT count(*) FROM noise"
 #: The server gives the restored database its name.
 RENAMES = (
     "EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active'"
@@ -43,41 +44,29 @@ SHOPS = "SELECT datname FROM pg_database WHERE starts_with(datname, 'shop')"
 
 
 @pytest.mark.timeout(180)
-async def test_a_restore_that_was_killed_is_in_doubt_and_a_retry_ends_it(
+async def test_a_restore_that_was_killed_takes_nobodys_name_and_a_retry_ends_it(
     on_postgres: Floor, shop_url: str, s3_client: Any, s3_port: int
 ) -> None:
-    """Nothing has the name that was asked for until all of it is there."""
+    """As a new database, and in the place of one: killed while it restores, and between the two renames."""
     on_postgres.runbook("backup", BACKUP)
     on_postgres.runbook("beside", BESIDE)
+    on_postgres.runbook("replace", REPLACE)
     async with opened(on_postgres, shop_url, s3_client, s3_port) as house:
         await house.done("backup")
+
         async with house.programs.held("restore") as held:
             card = await house.start("beside", card="Restore beside")
             await held.reached()
             await house.kill()
         await house.begin_anew()
-        await house.ends(card)
-        assert "Needs a decision" in card.shown, card.shown
+        await doubted(house, card)
         assert databases(house) == {"shop"}
-        await house.floor.press("admin", card, "Retry")
-        await house.floor.shows(card, "Done")
-        await house.is_clean()
+        await retried(house, card)
+        assert rows_of(shop_url.replace("/shop?", "/shop2?"), COUNT) == [(ROWS,)]
 
-        assert rows_of(shop_url.replace("/shop?", "/shop2?"), ROWS) == [(150000,)]
-
-
-@pytest.mark.timeout(180)
-async def test_a_database_that_was_to_be_replaced_is_never_without_its_name(
-    on_postgres: Floor, shop_url: str, s3_client: Any, s3_port: int
-) -> None:
-    """Killed between the two renames, it is as it was, for everybody; a retry replaces it."""
-    on_postgres.runbook("backup", BACKUP)
-    on_postgres.runbook("replace", REPLACE)
-    async with opened(on_postgres, shop_url, s3_client, s3_port) as house:
-        await house.done("backup")
         async with house.programs.held("restored") as held:
             card = await house.start("replace", card="Restore over")
-            await house.floor.shows(card, "Waits for approval")
+            await house.sees(card, "Waits for approval")
             await house.floor.press("sre1", card, "Approve")
             await house.floor.press("sre2", card, "Approve")
             await held.reached()
@@ -88,11 +77,22 @@ async def test_a_database_that_was_to_be_replaced_is_never_without_its_name(
                 await house.until(RENAMES, shop_url.replace("/shop?", "/postgres?"))
                 await house.kill()
         await house.begin_anew()
-        await house.ends(card)
-        assert "Needs a decision" in card.shown, card.shown
-        assert databases(house) == {"shop"}
-        assert rows_of(shop_url, ROWS) == [(150000,)]
-        await house.floor.press("admin", card, "Retry")
-        await house.floor.shows(card, "Done")
-        await house.is_clean()
-        assert len(databases(house)) == 2
+        await doubted(house, card)
+        assert databases(house) == {"shop", "shop2"}
+        assert rows_of(shop_url, COUNT) == [(ROWS,)]
+        await retried(house, card)
+        (before,) = databases(house) - {"shop", "shop2"}
+        assert before.startswith("shop_before_")
+
+
+async def doubted(house: House, card: Message) -> None:
+    """A person is asked."""
+    await house.ends(card)
+    assert "Needs a decision" in card.shown, card.shown
+
+
+async def retried(house: House, card: Message) -> None:
+    """A person says that it is to be tried again, and it succeeds."""
+    await house.floor.press("admin", card, "Retry")
+    await house.sees(card, "Done")
+    await house.is_clean()
