@@ -163,6 +163,7 @@ async def opened(floor: Floor, url: str, s3: Any, port: int, **store: Any) -> As
     }
     settings["db"] = {"type": "postgres", "url": url, "bin": str(programs.folder)}
     settings["vault"] = {"type": "backups", "folder": str(floor.folder / "vault"), "s3": bucket, **store}
+    floor.clock.as_it_is()  # servers and files have a say
     floor.workplace.environment[DEATH] = str(floor.folder / "death")
     there = await asyncio.to_thread(rows_of, url, "SELECT datname FROM pg_database")
     async with replicas(floor.workplace, floor.clock, 1, "tests.faults.mortal") as processes:
