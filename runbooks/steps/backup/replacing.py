@@ -26,8 +26,8 @@ async def put_in_place(
         return ""
     before = f"{name[:40]}_before_{now:%Y%m%d_%H%M%S}"
     async with _emptied(target, admin.info.dbname, name), admin.transaction():
-        await _owned_alike(admin, coming, name)
         await _rename(admin, name, before)
+        await _owned_alike(admin, coming, before)
         await _rename(admin, coming, name)
     return before
 
