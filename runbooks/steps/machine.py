@@ -15,7 +15,7 @@ from runbooks.errors import StepError
 from runbooks.spec.model import show_duration
 from runbooks.steps.job import Job, Process, Stream
 from runbooks.steps.local_process import begin_here
-from runbooks.steps.reach import Reach
+from runbooks.steps.reach import Shared
 from runbooks.targets import HostTarget, Ssh
 from runbooks.visible import one_line
 
@@ -93,7 +93,7 @@ class Machine(Protocol):
         ...
 
 
-async def find_machine(target: HostTarget, reach: Reach) -> Machine:
+async def find_machine(target: HostTarget, reach: Shared) -> Machine:
     """The machine of a host target; one ssh connection serves every step of a report.
 
     Raises StepError when it cannot be logged in to.

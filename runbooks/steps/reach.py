@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from runbooks.backups.backup import Catalogue, NoCatalogue
 from runbooks.steps.memory import Forgetful, Memory
@@ -59,6 +59,16 @@ class Connections:
             self._opening[key] = asyncio.create_task(self._stack.enter_async_context(open_()))
         result: T = await asyncio.shield(self._opening[key])
         return result
+
+
+class Shared(Protocol):
+    """What has the other targets and shared connections: a Reach, or a Call."""
+
+    @property
+    def targets(self) -> Mapping[str, TargetBase]: ...
+
+    @property
+    def connections(self) -> Connections: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,24 +85,32 @@ def write_known_host(path: Path, port: int, key: asyncssh.SSHKey) -> None:
 @pytest.fixture(scope="session")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """A real sshd with its own host key. Its tests are marked `debian("sshd")`."""
+    with run_sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+@contextmanager
+def run_sshd(folder: Path, *settings: str) -> Iterator[Sshd]:
+    """One with its files in that folder, and with those lines of sshd_config."""
     program = find_program("sshd")
     assert program is not None
     if os.getuid() == 0:  # sshd wants it, and only the service's start script makes it
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    folder = tmp_path_factory.mktemp("sshd")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     write_known_host(folder / "known_hosts", port, write_key(folder / "host_key"))
     (folder / "authorized_keys").write_bytes(write_key(folder / "user_key").export_public_key())
-    (folder / "config").write_text(_CONFIG.format(port=port, folder=folder))
+    (folder / "config").write_text(_CONFIG.format(port=port, folder=folder) + "\n".join(settings) + "\n")
     arguments = [program, "-D", "-e", "-f", str(folder / "config")]
     with (folder / "log").open("wb") as log, subprocess.Popen(arguments, stderr=log) as process:
         server = Sshd(folder, port, process)
-        _wait_for(server)
-        yield server
-        server.drop_connections()
-        process.terminate()
+        try:
+            _wait_for(server)
+            yield server
+        finally:
+            server.drop_connections()
+            process.terminate()
 
 
 def _wait_for(server: Sshd) -> None:
