@@ -77,6 +77,10 @@ class Machine(Protocol):
 
     where: str
 
+    def lost(self) -> StepError | None:
+        """The error for a connection with it that is gone; None while it is there, or none is needed."""
+        ...
+
     async def run(self, argv: Sequence[str], timeout: timedelta) -> Completed:
         """Runs a program with LC_ALL=C; it is killed on timeout or when nobody waits for it any more.
 
@@ -107,7 +111,11 @@ async def find_machine(target: HostTarget, reach: Shared) -> Machine:
         raise StepError(
             f"{target.where()} needs the ssh client: pip install 'maintbot[ssh]' where Maint runs"
         ) from error
-    return await reach.connections.get(("ssh", settings), lambda: open_ssh(settings, target.where()))
+    return await reach.connections.get(("ssh", settings), lambda: open_ssh(settings, target.where()), _lost)
+
+
+def _lost(machine: Machine) -> StepError | None:
+    return machine.lost()
 
 
 def _import_open_ssh() -> Callable[[Ssh, str], AbstractAsyncContextManager[Machine]]:
@@ -120,6 +128,9 @@ class ThisMachine:
     """The machine that Maint runs on. In a container that is the container."""
 
     where = "this machine"
+
+    def lost(self) -> StepError | None:
+        return None
 
     async def run(self, argv: Sequence[str], timeout: timedelta) -> Completed:
         # Nothing of Maint's own environment: tokens and database passwords are in it.

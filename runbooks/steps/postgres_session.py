@@ -108,6 +108,10 @@ class Session:
         #: As 180004 for 18.4.
         self.version_number = connection.info.server_version
 
+    def lost(self) -> StepError | None:
+        """The error for a way there that broke; None where it did not."""
+        return self._way.lost()
+
     async def fetch(
         self, row: type[T], query: LiteralString | sql.Composed, values: Mapping[str, object] | None = None
     ) -> list[T]:
@@ -169,7 +173,7 @@ def grant(login: str) -> str:
 async def session_of(target: PostgresTarget, reach: Shared) -> Session:
     """The report's session with that target. Raises NoConnection, or StepError for a url that is wrong."""
     key = ("postgres", target.url.get_secret_value(), target.via)
-    return await reach.connections.get(key, lambda: _open(target, reach))
+    return await reach.connections.get(key, lambda: _open(target, reach), Session.lost)
 
 
 @asynccontextmanager

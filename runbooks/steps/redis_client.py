@@ -16,9 +16,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from runbooks.errors import StepError
 from runbooks.scrub import Scrubber
 from runbooks.steps.reach import Shared
-from runbooks.steps.redis_way import RedisWay, redis_way
+from runbooks.steps.redis_way import redis_way
 from runbooks.steps.units import show
-from runbooks.steps.via import NotReached
+from runbooks.steps.via import NotReached, in_time
 from runbooks.targets import RedisTarget
 from runbooks.visible import one_line
 
@@ -52,8 +52,9 @@ async def connected(
     """A client for one step, with its own connection: it costs Redis next to nothing, and no step waits for
     another. `needs`: what its login must be given for that, as an ACL says it. Raises RedisRefused, whatever
     goes wrong with it, in at most that many seconds; and StepError when the way there is closed."""
+    deadline = asyncio.get_running_loop().time() + seconds
     try:
-        way = await _opened(target, reach, seconds)
+        way = await in_time(redis_way(target, reach), target, seconds)
         client = way.client(
             decode_responses=True,
             socket_timeout=seconds,
@@ -67,7 +68,7 @@ async def connected(
     except (TypeError, ValueError) as error:
         raise StepError(f"the url of {target.where()} has an option that is not known: {error}") from error
     try:
-        async with asyncio.timeout(seconds), client:
+        async with asyncio.timeout_at(deadline), client:
             yield client
     except TimeoutError as error:
         if fault := await way.fault():
@@ -80,16 +81,6 @@ async def connected(
             case StepError() as fault:
                 raise fault from error
         raise _refused(error, target, needs) from error
-
-
-async def _opened(target: RedisTarget, reach: Shared, seconds: float) -> RedisWay:
-    try:
-        async with asyncio.timeout(seconds):
-            return await redis_way(target, reach)
-    except TimeoutError as error:
-        raise StepError(
-            f"{target.where()}: there was no way through {target.via} within {show(seconds, 's')}"
-        ) from error
 
 
 async def lacks_commands(target: RedisTarget, reach: Shared, needs: str, *commands: str) -> tuple[str, ...]:

@@ -183,7 +183,6 @@ class SshMachine:
         return Forwarding(self._connection, to)
 
     def lost(self) -> StepError | None:
-        """The error for a connection that is gone; None while it is there."""
         return self._lost() if self._connection.is_closed() else None
 
     def _lost(self) -> StepError:

@@ -5,34 +5,30 @@ address, no step and nobody in Slack can, and what its network lets it reach is 
 are looked up there too.
 """
 
-import os
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from runbooks.errors import StepError
 from runbooks.spec.model import parse_duration
 from runbooks.steps.machine import find_machine
 from runbooks.steps.reach import Shared
-from runbooks.targets import HostTarget
+from runbooks.steps.socket_folder import socket_folder
+from runbooks.steps.units import show
+from runbooks.targets import HostTarget, PostgresTarget, RedisTarget
 
 if TYPE_CHECKING:
     from runbooks.steps.ssh import SshMachine
     from runbooks.steps.ssh_forward import Forwarding, Refusal
 
-#: The folder of the sockets, in the system's folder for temporary files.
-PREFIX = "maint-via-"
-#: Bytes of a socket's path (sun_path in unix(7), without the zero behind it).
-_LONGEST_PATH = 107
+T = TypeVar("T")
+
 #: In /proc/net/unix: the flags of a socket that takes connections (__SO_ACCEPTCON of the kernel).
 _LISTENS = "00010000"
 _TABLE = parse_duration("5s")
-#: What mkdtemp and we put behind the temporary folder, in bytes.
-_OURS = 50
 
 
 class NotReached(StepError):
@@ -116,13 +112,27 @@ class Tunnel:
         )
 
 
+async def in_time(opening: Awaitable[T], target: PostgresTarget | RedisTarget, seconds: float) -> T:
+    """The way that is being opened, in at most that many seconds. Raises StepError when it is not there then:
+    of the server behind it nothing is known."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await opening
+    except TimeoutError as error:
+        raise StepError(
+            f"{target.where()}: there was no way through {target.via} within {show(seconds, 's')}"
+        ) from error
+
+
 async def tunnel_to(via: str, ends: tuple[End, ...], reach: Shared) -> Tunnel:
     """The way to those ends through that host target; one serves every step of a report. Raises StepError."""
     host = reach.targets.get(via)
     if not isinstance(host, HostTarget) or host.ssh is None:
         raise StepError(f"`via: {via}` must name a target of the type host with `ssh:` in maint.yaml")
     there = host
-    return await reach.connections.get(("tunnel", host.ssh, ends), lambda: _open_tunnel(there, ends, reach))
+    return await reach.connections.get(
+        ("tunnel", host.ssh, ends), lambda: _open_tunnel(there, ends, reach), Tunnel.lost
+    )
 
 
 @asynccontextmanager
@@ -135,7 +145,7 @@ async def _open_tunnel(host: HostTarget, ends: tuple[End, ...], reach: Shared) -
     async with AsyncExitStack() as stack:
         forwardings, entries = [], []
         try:
-            folder = stack.enter_context(_private_folder())
+            folder = stack.enter_context(socket_folder())
             for number, end in enumerate(ends):
                 forwarding = machine.forward(Beyond(path=end.path, host=end.host, port=end.port))
                 forwardings.append(forwarding)
@@ -151,23 +161,3 @@ async def _open_tunnel(host: HostTarget, ends: tuple[End, ...], reach: Shared) -
                 f"no socket for the way through {machine.where} can be made here: {error.strerror}"
             ) from error
         yield Tunnel(machine, forwardings, entries)
-
-
-@contextmanager
-def _private_folder() -> Iterator[Path]:
-    """A folder that only the user who runs Maint may look into: no password guards the way.
-
-    Not in a thread: who is cancelled meanwhile would leave it, and there is next to nothing in it.
-    """
-    folder = _make_folder()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _make_folder() -> Path:
-    parent = tempfile.gettempdir()
-    if len(os.fsencode(parent)) + _OURS > _LONGEST_PATH:
-        parent = "/tmp"  # noqa: S108 - mkdtemp makes a folder in it that is ours alone
-    return Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))

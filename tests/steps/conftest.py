@@ -5,9 +5,10 @@ import getpass
 import os
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,7 +67,8 @@ class Sshd:
         """Ends every connection at its end, without a word."""
         listing = ["ps", "-o", "pid=", "--ppid", str(self.process.pid)]
         for pid in subprocess.run(listing, capture_output=True, check=False).stdout.split():
-            os.kill(int(pid), 9)
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), 9)
 
 
 def write_key(path: Path) -> asyncssh.SSHKey:
@@ -142,6 +144,17 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     return Programs(folder)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for temporary files of this test alone; its path is short enough for sockets.
+
+    `tmp_path` is there first: pytest makes its own in the folder that everybody has.
+    """
+    with tempfile.TemporaryDirectory(prefix="via", dir="/tmp") as name, monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", name)
+        yield Path(name)
 
 
 @pytest.fixture

@@ -187,11 +187,11 @@ async def test_when_nobody_can_tell_the_new_secret_is_kept(
     """The server went away in the middle: the file beside has what it may have been told."""
     works, tried = PostgresRotatePassword._works, []
 
-    async def away(self: Any, target: Any, user: str, password: str) -> bool:
+    async def away(self: Any, target: Any, call: Any, user: str, password: str) -> bool:
         tried.append(password)
         if len(tried) >= 3:
             raise NoConnection("db: no answer")
-        return await works(self, target, user, password)
+        return await works(self, target, call, user, password)
 
     with monkeypatch.context() as patched:
         patched.setattr(PostgresRotatePassword, "_works", away)

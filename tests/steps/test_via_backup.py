@@ -1,7 +1,6 @@
 """Backups of a database behind another machine: a round trip, and a connection that breaks off."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -13,7 +12,7 @@ from runbooks.steps.reach import Connections, Reach
 from tests.steps.backup_world import SHOP, World, database, files, fill, vault
 from tests.steps.conftest import Sshd
 from tests.steps.postgres_servers import until
-from tests.steps.vias import left_in, short_folder
+from tests.steps.vias import left_in
 
 pytestmark = pytest.mark.debian("sshd")
 
@@ -23,13 +22,6 @@ CREATE TABLE noise AS SELECT n, sha256(n::text::bytea) || sha256(random()::text:
   FROM generate_series(1, 400000) n
 """
 NOBODY = "NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'maint backup')"
-
-
-@pytest.fixture
-def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where sockets are made."""
-    with short_folder(monkeypatch) as folder:
-        yield folder
 
 
 @pytest.fixture

@@ -26,20 +26,13 @@ from tests.steps.acting import HERE, a_call
 from tests.steps.conftest import Sshd, run_sshd
 from tests.steps.postgres_servers import RUN_AS, until
 from tests.steps.test_postgres_statements import debian_server
-from tests.steps.vias import db, left_in, measure, short_folder, with_remote
+from tests.steps.vias import db, left_in, measure, with_remote
 
 pytestmark = pytest.mark.debian("sshd")
 
 SLEEPING = (
     "EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600%' AND state = 'active')"
 )
-
-
-@pytest.fixture
-def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where sockets are made."""
-    with short_folder(monkeypatch) as folder:
-        yield folder
 
 
 @pytest.fixture
@@ -156,6 +149,18 @@ async def test_an_unreachable_machine_is_told_as_such(sshd: Sshd, postgres_url: 
             await PostgresConnect().measure(target, reach)
 
 
+async def test_a_machine_that_is_silent_says_nothing_of_the_server(sshd: Sshd, postgres_url: str) -> None:
+    """The check is over in its own time, and nobody knows how the server is."""
+    target = db(postgres_url)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        remote = sshd.target(port=silent.getsockname()[1], connect_timeout="5s")
+        async with Connections() as connections:
+            reach = Reach(targets={"db": target, "remote": remote}, connections=connections)
+            check = PostgresConnect.model_validate({"timeout": "300ms"})
+            with pytest.raises(StepError, match="there was no way through remote within"):
+                await check.measure(target, reach)
+
+
 async def test_a_cancelled_statement_ends_in_the_server(reach_of: Reach, postgres_url: str) -> None:
     """The request to end it goes the same way."""
     async with at_work(reach_of, postgres_url) as (_, task):
@@ -169,14 +174,15 @@ async def test_a_cancelled_statement_ends_in_the_server(reach_of: Reach, postgre
 async def test_a_connection_lost_under_a_statement_is_told(
     sshd: Sshd, reach_of: Reach, postgres_url: str, temporary: Path
 ) -> None:
-    """It is the ssh connection that was lost, not the server that went away."""
+    """It is the ssh connection that was lost, not the server that went away; the next step has another."""
+    before = await PostgresConnect().measure(db(postgres_url), reach_of)
     async with at_work(reach_of, postgres_url) as (_, task):
         sshd.drop_connections()
         with pytest.raises(Gone, match=r"the ssh connection with ssh://.* was lost in the middle"):
             await task
 
-    with pytest.raises(StepError, match="was lost in the middle"):
-        await PostgresConnect().measure(db(postgres_url), reach_of)
+    again = await PostgresConnect().measure(db(postgres_url), reach_of)
+    assert (before.findings, again.findings) == ((), ())
     await reach_of.connections.__aexit__()
     assert left_in(temporary) == []
 

@@ -18,20 +18,19 @@ from runbooks.steps.reach import Connections, Reach
 from runbooks.steps.redis import RedisPing
 from runbooks.steps.redis_client import connected
 from tests.steps.conftest import Sshd, run_sshd
-from tests.steps.vias import cache, left_in, measure, short_folder, with_remote
+from tests.steps.vias import cache, left_in, measure, with_remote
 
 pytestmark = pytest.mark.debian("sshd")
 
 Certified = Callable[[str], AbstractAsyncContextManager[str]]
 
 
-async def test_a_check_reaches_it(sshd: Sshd, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_check_reaches_it(sshd: Sshd, redis_url: str, temporary: Path) -> None:
     """Two checks of it log in to the machine once, and leave nothing here."""
     before = sshd.accepted()
-    with short_folder(monkeypatch) as folder:
-        ping, memory = await measure(sshd, RedisPing(), CHECKS["redis.memory"](), target=cache(redis_url))
-        assert left_in(folder) == []
+    ping, memory = await measure(sshd, RedisPing(), CHECKS["redis.memory"](), target=cache(redis_url))
 
+    assert left_in(temporary) == []
     assert ping.findings == ()
     assert memory.values
     assert sshd.accepted() - before == 1

@@ -1,28 +1,17 @@
 """What the tests of servers behind another machine do again and again."""
 
 import asyncio
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pydantic import SecretStr
 
 from runbooks.steps.reach import Connections, Reach
+from runbooks.steps.socket_folder import PREFIX
 from runbooks.steps.step import Check, Measured
-from runbooks.steps.via import PREFIX
 from runbooks.targets import PostgresTarget, RedisTarget, TargetBase
 from tests.steps.conftest import Sshd
-
-
-@contextmanager
-def short_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for temporary files of this test alone, whose path is short enough for sockets."""
-    with tempfile.TemporaryDirectory(prefix="via", dir="/tmp") as name, monkeypatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", name)
-        yield Path(name)
 
 
 def left_in(folder: Path) -> list[str]:
