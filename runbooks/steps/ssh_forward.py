@@ -110,6 +110,7 @@ class Forwarding:
         except (asyncssh.Error, OSError):
             caller.close()  # the connection is gone, and whoever has it knows why
         else:
+            self._refusal = None
             caller.proceed()
 
 

@@ -73,15 +73,16 @@ class Tunnel:
         if (lost := self.lost()) is not None:
             return lost
         found = [(each, refusal) for each in self._forwardings if (refusal := each.refusal())]
+        if len(found) < len(self._forwardings):
+            return None  # one of several servers was reached, and says itself what is wrong
         for forwarding, refusal in found:
             if refusal.forbidden or await self._listens(forwarding.to.path):
                 return self._forbidden(forwarding, refusal)
-        for forwarding, refusal in found:
-            return NotReached(
-                f"{self._machine.where} cannot connect to {forwarding.to}: {refusal.words} (does the server "
-                "listen there, and may whoever logs in connect?)"
-            )
-        return None
+        told = ", nor ".join(f"to {forwarding.to}: {refusal.words}" for forwarding, refusal in found)
+        return NotReached(
+            f"{self._machine.where} cannot connect {told} (does the server listen there, and may whoever "
+            "logs in connect?)"
+        )
 
     async def _listens(self, path: str) -> bool:
         """Whether somebody listens at that socket there. sshd says the same whether nobody does or it passes

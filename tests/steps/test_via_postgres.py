@@ -119,8 +119,28 @@ async def test_a_server_that_is_down_there_is_critical(sshd: Sshd, tmp_path: Pat
             assert f"cannot connect to {place}" in text
 
 
+async def test_the_second_server_of_a_url_is_reached_when_the_first_is_down(
+    sshd: Sshd, postgres_url: str, tmp_path: Path
+) -> None:
+    """libpq tries them one after another, through the machine too; what the second says counts."""
+    folders = f"{tmp_path},{postgres_url.rpartition('host=')[2]}"
+    url = f"{postgres_url.partition('?')[0]}?host={folders}"
+    (reached,) = await measure(sshd, PostgresConnect(), target=db(url))
+    (refused,) = await measure(sshd, PostgresConnect(), target=db(url.replace("//postgres:@", "//nobody@")))
+
+    assert reached.findings == ()
+    ((status, text),) = refused.findings
+    assert status is Status.CRITICAL
+    assert 'role "nobody" does not exist' in text
+
+
 @pytest.mark.parametrize(
-    "line", ["DisableForwarding yes", "AllowTcpForwarding no\nAllowStreamLocalForwarding no"]
+    "line",
+    [
+        "DisableForwarding yes",
+        "AllowTcpForwarding no\nAllowStreamLocalForwarding no",
+        "PermitOpen localhost:1",
+    ],
 )
 async def test_a_machine_that_passes_nothing_on_says_what_to_change(
     line: str, tmp_path: Path, postgres_url: str
