@@ -9,23 +9,24 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection, sql
 
+from runbooks.steps.backup.restoring import Restore
 from runbooks.steps.backup.server import connect
-from runbooks.targets import PostgresTarget
 
 #: Seconds between two looks at who is still there.
 _LOOK = 0.1
 
 
 async def put_in_place(
-    admin: AsyncConnection[Any], target: PostgresTarget, coming: str, name: str, now: datetime, replace: bool
+    admin: AsyncConnection[Any], what: Restore, coming: str, now: datetime, replace: bool
 ) -> str:
     """Renames `coming`; what the database is called now that had the name, empty for none. When it cannot, or
     dies meanwhile, everything is as it was."""
+    name = what.database
     if not replace:
         await _rename(admin, coming, name)
         return ""
     before = f"{name[:40]}_before_{now:%Y%m%d_%H%M%S}"
-    async with _emptied(target, admin.info.dbname, name), admin.transaction():
+    async with _emptied(what, admin.info.dbname), admin.transaction():
         await _rename(admin, name, before)
         await _owned_alike(admin, coming, before)
         await _rename(admin, coming, name)
@@ -54,11 +55,11 @@ async def _rename(admin: AsyncConnection[Any], name: str, new: str) -> None:
 
 
 @asynccontextmanager
-async def _emptied(target: PostgresTarget, place: str, name: str) -> AsyncIterator[None]:
+async def _emptied(what: Restore, place: str) -> AsyncIterator[None]:
     """While the block runs, whoever is in the database is ended. A rename waits five seconds for them to go,
     and lets nobody in meanwhile: a pool that comes back waits until it is over."""
-    async with connect(target, place) as connection:
-        ending = asyncio.create_task(_end_sessions(connection, name))
+    async with connect(what.target, what.reach, place) as connection:
+        ending = asyncio.create_task(_end_sessions(connection, what.database))
         try:
             yield
         except psycopg.Error:

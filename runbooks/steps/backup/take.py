@@ -108,7 +108,7 @@ class PostgresBackup(Action[PostgresTarget]):
 
     async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """How much it would be, how long it usually takes, and how much room there is."""
-        async with connect(target, read_only=True) as connection:
+        async with connect(target, reach, read_only=True) as connection:
             server = await look_at(connection)
         known = await reach.backups.present(target.name)
         like = [each for each in known if (each.database, each.kind) == (server.database, self.what)]
@@ -143,7 +143,7 @@ class PostgresBackup(Action[PostgresTarget]):
         target, call, store, progress = making.target, making.call, making.store, making.progress
         began = time.monotonic()
         async with AsyncExitStack() as stack:
-            connection, snapshot = await stack.enter_async_context(open_snapshot(target))
+            connection, snapshot = await stack.enter_async_context(open_snapshot(target, call))
             taken_at = call.now()
             server = await look_at(connection)
             programs = await find_programs(target, server.major)
@@ -162,7 +162,7 @@ class PostgresBackup(Action[PostgresTarget]):
             )
             part = await stage(await stack.enter_async_context(leaving()), store, name)
             dump = Dump(
-                login=login_of(target, token=making.token),
+                login=await login_of(target, call, token=making.token),
                 snapshot=snapshot,
                 programs=programs,
                 where=target.where(),
