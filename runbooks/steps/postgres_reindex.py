@@ -160,6 +160,9 @@ class PostgresReindex(PostgresAction):
             except BaseException:
                 await self._tidy_after(target, call, [index.table_oid for index in indexes])
                 raise
+            if indexes and not tally.failures:
+                # A rebuild of a process that died ends when the server notices: while ours waited for it.
+                dropped += await self._tidy(target, work, [index.table_oid for index in indexes])
         if tally.failures:
             await self._tidy_after(target, call, [index.table_oid for index in indexes])
         tally.lines[:0] = [f"{name}: left over from a rebuild that broke, dropped" for name in dropped]

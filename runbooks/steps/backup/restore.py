@@ -253,7 +253,7 @@ class PostgresRestore(_OfBackup):
             if not self.tables:
                 await self._compare(what, coming.name)
             what.progress.begin(f"giving it the name {what.database}")
-            previous = await put_in_place(admin, coming.name, what.database, call.now(), self.replace)
+            previous = await put_in_place(admin, what, coming.name, call.now(), self.replace)
             whole = True
         finally:
             if not whole:

@@ -20,6 +20,10 @@ from runbooks.targets import PostgresTarget
 
 #: What libpq takes from the environment, and no argument list shows.
 _SECRET = {"password": "PGPASSWORD"}
+#: What sessions of backups are called in the server.
+_NAME = "maint backup"
+#: The server is going, and with it the connection.
+_SHUTDOWN = (psycopg.errors.AdminShutdown, psycopg.errors.CrashShutdown)
 #: The first version whose DROP DATABASE knows FORCE.
 _FORCE = 130000
 
@@ -38,13 +42,28 @@ def _given(way: Way, database: str | None) -> dict[str, Any]:
     return {**given, "dbname": database} if database else given
 
 
-async def login_of(target: PostgresTarget, reach: Shared, database: str | None = None) -> Login:
-    """The login for pg_dump and pg_restore. Raises StepError for a url that is wrong."""
+async def login_of(
+    target: PostgresTarget, reach: Shared, database: str | None = None, token: str = ""
+) -> Login:
+    """The login for pg_dump and pg_restore, whose sessions have the `token` in their name. Raises StepError
+    for a url that is wrong."""
     given = _given(await way_to(target, reach), database)
     if given.pop("sslpassword", None):
         raise StepError(f"the url of {target.where()} has an sslpassword, which pg_dump takes only in sight")
     environment = {_SECRET[name]: str(given.pop(name)) for name in tuple(given) if name in _SECRET}
-    return Login(address=make_conninfo(**given), environment={**environment, "PGAPPNAME": "maint backup"})
+    return Login(address=make_conninfo(**given), environment={**environment, "PGAPPNAME": _named(token)})
+
+
+def _named(token: str) -> str:
+    return f"{_NAME} {token}".strip()
+
+
+async def end_sessions_of(connection: AsyncConnection[Any], token: str) -> None:
+    """Ends the sessions with that token in their name: a pg_dump may outlive who began it, and with it the
+    snapshot that keeps vacuum from its work."""
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [_named(token)]
+    )
 
 
 @asynccontextmanager
@@ -59,7 +78,7 @@ async def connect(
     if read_only:
         options.append("-c default_transaction_read_only=on")
     given["options"] = " ".join([str(given.get("options") or ""), *options]).strip()
-    given["application_name"] = "maint backup"
+    given["application_name"] = _NAME
     try:
         connection = await AsyncConnection.connect(**given, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
@@ -68,7 +87,12 @@ async def connect(
         with _lost_said(way):
             yield connection
     except psycopg.OperationalError as error:
-        raise StepError(f"{target.where()} broke off: {words(error, target)}") from error
+        if not (connection.closed or isinstance(error, _SHUTDOWN)):
+            raise StepError(f"{target.where()} refused: {words(error, target)}") from error
+        raise StepError(
+            f"{target.where()} went away in the middle ({words(error, target)}): look why it went, and try "
+            "again when it is back. What is left there of this is removed then"
+        ) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise StepError(
             f"{target.where()} does not allow that: {words(error, target)}. A login that backs up reads all:"

@@ -19,7 +19,7 @@ from runbooks.steps.action import Action, ActionTimeout, Call, Done, Failed, Pre
 from runbooks.steps.backup.dumping import Dump, Dumped, dump_into, stage
 from runbooks.steps.backup.programs import find_programs
 from runbooks.steps.backup.progress import Progress
-from runbooks.steps.backup.server import Server, connect, login_of, look_at
+from runbooks.steps.backup.server import Server, connect, end_sessions_of, login_of, look_at
 from runbooks.steps.backup.snapshot import count, open_snapshot, total_rows
 from runbooks.steps.backup.stores import Store, store_named
 from runbooks.steps.backup.storing import complete, leaving, missing, store_in_all, tidy
@@ -148,6 +148,7 @@ class PostgresBackup(Action[PostgresTarget]):
             server = await look_at(connection)
             programs = await find_programs(target, server.major)
             known = await call.backups.present(target.name)
+            await end_sessions_of(connection, making.token)
             await tidy(target.name, store, making.token, frozenset(each.name for each in known), progress)
             await self._check_room(making, server, known)
             name = file_name(
@@ -161,7 +162,7 @@ class PostgresBackup(Action[PostgresTarget]):
             )
             part = await stage(await stack.enter_async_context(leaving()), store, name)
             dump = Dump(
-                login=await login_of(target, call),
+                login=await login_of(target, call, token=making.token),
                 snapshot=snapshot,
                 programs=programs,
                 where=target.where(),
