@@ -56,7 +56,7 @@ def entries(listing: str) -> tuple[Entry, ...]:
     found: list[Entry] = []
     for line in listing.split("\n"):
         if line.startswith(_NEEDS) and found:
-            needs = frozenset(map(int, line.removeprefix(_NEEDS).split()))
+            needs = frozenset(map(int, re.findall("[0-9]+", line.removeprefix(_NEEDS))))
             found.append(replace(found.pop(), needs=needs))
         elif match := _LINE.fullmatch(line):
             kind = _kind_of(match[3], is_object=match[2] != "0")
@@ -147,14 +147,15 @@ class _Choice:
             return bool(entry.needs & self._tables)
         if entry.kind in _OF_A_TABLE:
             return self._table_of(entry) in self._tables
-        if entry.kind in {"TABLE ATTACH", "INDEX ATTACH"}:
-            ends = {end.id for end in self._tables_of(entry)}
-            parts = {end for end in ends if self._parents.get(end) in ends} or ends
-            return bool(parts & self._tables)
-        return False
+        ends = {end.id for end in self._tables_of(entry)}
+        if entry.kind == "INDEX ATTACH":  # the server does it itself for a partition that is attached
+            return ends <= self._tables
+        return entry.kind == "TABLE ATTACH" and any(
+            self._parents.get(end) in ends for end in ends & self._tables
+        )
 
     def _waits(self, entry: Entry) -> bool:
-        if entry.kind in {"TABLE ATTACH", "INDEX ATTACH"}:
+        if entry.kind == "TABLE ATTACH":
             return not {end.id for end in self._tables_of(entry)} <= self._tables
         return entry.kind == "FK CONSTRAINT" or bool(entry.kind in _ABOUT and entry.needs & self._after)
 
