@@ -162,36 +162,6 @@ async def test_a_table_beside_has_what_it_needs(world: World, postgres_url: str)
     assert await seen(new, "SELECT to_regclass('lines')") == [(None,)]
 
 
-async def test_rows_that_point_nowhere_do_not_cost_the_table(world: World, postgres_url: str) -> None:
-    """The key is told with its reason and the statement that makes it once that is put right."""
-    await filled(postgres_url, TABLES)
-    before = await as_dumped(postgres_url, "public.orders")
-    await world.act("postgres.backup", "db", store="vault")
-    await filled(postgres_url, "DROP TABLE orders CASCADE; DELETE FROM users WHERE id = 3")
-
-    done = await world.act("postgres.restore", "db", tables=["orders"], database=own(postgres_url))
-    told = done.warnings[0]
-
-    assert "violates foreign key constraint" in told
-    assert await seen(postgres_url, "SELECT count(*) FROM orders") == [(20,)]
-    await filled(postgres_url, "INSERT INTO users VALUES (3, 'again')")
-    for warning in done.warnings[:2]:
-        await filled(postgres_url, statement_of(warning))
-    assert await as_dumped(postgres_url, "public.orders") == before
-
-
-@pytest.mark.parametrize("in_the_way", ["CREATE SEQUENCE orders_id_seq", "CREATE TABLE orders_lower ()"])
-async def test_all_of_a_table_comes_back_or_nothing(world: World, postgres_url: str, in_the_way: str) -> None:
-    """Whatever has one of its names: in the beginning, or when the rows are in."""
-    await filled(postgres_url, TABLES)
-    await world.act("postgres.backup", "db", store="vault")
-    await filled(postgres_url, f"DROP TABLE orders CASCADE; {in_the_way}")
-
-    with pytest.raises(StepError, match="already exists"):
-        await world.act("postgres.restore", "db", tables=["orders"], database=own(postgres_url))
-    assert await seen(postgres_url, "SELECT to_regclass('orders')") == [(None,)]
-
-
 async def test_what_is_gone_with_it_is_made_too(world: World, postgres_url: str) -> None:
     """Its schema, its types and functions: what is there is left as it is."""
     await filled(postgres_url, f"CREATE SCHEMA shop; SET search_path = shop; {TABLES}")
@@ -318,16 +288,6 @@ async def test_a_table_that_inherits_needs_the_other_one(world: World, postgres_
     assert "without rows" in beside.warnings[0]
     assert await seen(new, "SELECT a FROM base") == [(2,)]
     assert await seen(postgres_url, "SELECT a FROM base ORDER BY 1") == [(1,), (2,)]
-
-
-async def test_a_table_that_the_backup_does_not_have_is_told(world: World, postgres_url: str) -> None:
-    """A schema that is another one is no answer."""
-    await filled(postgres_url, NAMES)
-    await world.act("postgres.backup", "db", store="vault")
-    for table in ("nix", "nix.orders", "order", "odd one"):
-        with pytest.raises(StepError, match="has no table"):
-            await world.act("postgres.restore", "db", tables=[table])
-    assert names_of(postgres_url, "maint\\_%") == []
 
 
 async def test_a_table_comes_back_from_a_bucket(

@@ -1,6 +1,7 @@
 """Single tables of a backup, whole: with their keys, indexes, sequences, triggers and rows."""
 
 import asyncio
+import itertools
 import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -53,16 +54,16 @@ async def restore_tables(what: Restore, tables: Sequence[Table], *, lived_in: bo
     """Restores those tables in one transaction, and then makes what connects them with others; what could not
     be made, or is to be done by somebody, in words. `lived_in`: the database is nobody's new one.
 
-    Raises StepError, PlaceError: none of the tables is there then.
+    Raises StepError, PlaceError: none of the tables is there then, unless the backup is found to be another
+    one than was stored behind the last row that was needed.
     """
     what.progress.begin(f"looking into {what.backup.name}")
     if lived_in:
         await _refuse_present(what, tables)
     async with opened(what) as archive:
-        contents = entries(await archive.read("--list", "--verbose"))
-        chosen = choose(
-            contents, [each for table in tables for each in await _find(archive, contents, table)]
-        )
+        contents = await asyncio.to_thread(entries, await archive.read("--list", "--verbose"))
+        found = [await _find(archive, contents, table) for table in tables]
+        chosen = await asyncio.to_thread(choose, contents, [*itertools.chain(*found)])
         needed = await _needed(what, chosen, lived_in=lived_in)
         later = await _statements(archive, [*chosen.after, *(chosen.others if lived_in else ())])
         ids = {*chosen.own, *with_what_is_about(contents, [each.id for each in needed])}
@@ -91,7 +92,7 @@ async def _refuse_present(what: Restore, tables: Sequence[Table]) -> None:
 
 
 async def _find(archive: Archive, contents: Sequence[Entry], table: Table) -> tuple[int, ...]:
-    found = named(contents, table.schema, table.name)
+    found = await asyncio.to_thread(named, contents, table.schema, table.name)
     if len(found) > 1:  # a name with a space in it begins alike: pg_restore knows where it ends
         exactly = await archive.read("--list", f"--schema={table.schema}", f"--table={table.name}")
         found = tuple(each.id for each in entries(exactly) if each.id in found)
