@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -19,9 +19,10 @@ from runbooks.records.runs import LockRow
 from runbooks.spec.params import ParamFaults, parse_params
 from runbooks.spec.plan import Plan as Planned
 from runbooks.spec.planned import PlannedStep
-from runbooks.spec.runbook import Runbook
+from runbooks.spec.runbook import Runbook, Window
 from runbooks.steps.action import Preview, Risk
 from runbooks.steps.choices import look_up_choices
+from runbooks.watch.fire_times import opening
 
 #: Seconds that an endpoint of choices gets to answer.
 LOOK_UP = 5.0
@@ -62,7 +63,10 @@ class Plan(Command):
         plan, approval = await allowed_plan(request, services, runbook, given, self.word)
         previews = await services.runs.previews(runbook.name, given, approval)
         locks = await services.runs.locks()
-        return drawn(plan, locks, await services.runs.paused(), services.now(), previews)
+        now = services.now()
+        found = drawn(plan, locks, await services.runs.paused(), now, previews)
+        closed = _closed(runbook.window, plan, now)
+        return replace(found, elements=(*found.elements[:-1], *closed, found.elements[-1]))
 
 
 def understood(
@@ -110,6 +114,17 @@ async def _check_choices(services: Services, runbook: Runbook, given: Mapping[st
     }
     if asked:
         await asyncio.to_thread(parse_params, runbook.params, given, services.targets, choices=asked)
+
+
+def _closed(window: Window | None, plan: Planned, now: datetime) -> Iterable[Note]:
+    """Until when a run that began now would wait for its window."""
+    acts = any(step.risk in (Risk.MEDIUM, Risk.HIGH) for step in plan.steps)
+    if window is None or not acts:
+        return
+    opens, _ = opening(window, now)
+    if opens > now:
+        when = f"{opens.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        yield Note(f"Its window is {window.words}: steps of risk medium or high would wait until {when}.")
 
 
 def drawn(

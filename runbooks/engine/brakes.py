@@ -75,8 +75,11 @@ class Brakes:
         opens, _ = opening(window, now)
         if opens <= now or (window.leave == "finish" and self._began(path)):
             return
-        text = f"its window is {window.words}, and opens {opens.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        raise Held(text, opens, cancels=window.leave == "cancel" and self._began(path))
+        when = f"{opens.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        text = f"its window is {window.words}, and opens {when}"
+        if window.leave == "cancel" and self._began(path):
+            raise Held(text, opens, cancels=True)
+        raise Held(f"{text}; then it goes on by itself, unless it is cancelled", opens)
 
     def _began(self, path: str) -> bool:
         """Whether a risky step of the run has begun before this one."""
