@@ -103,6 +103,9 @@ class At(Protocol):
     async def previews(self) -> Mapping[str, Preview]:
         """What the steps that follow this one would reach at this moment, by path: up to the next gate."""
 
+    async def agreed(self) -> Mapping[str, str]:
+        """What was shown of exactly what those steps take, as digests by path."""
+
     def model_of(self, path: str) -> Step:
         """Another step's model with its values filled in: `shift` for the checks of `shift.verify`."""
 
