@@ -12,6 +12,7 @@ from commands.given import FormNeeded, check_typed, parse_given, secrets_in
 from commands.needs import Needs
 from commands.reply import Element, Fields, Listing, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import approval_of, check_plan, find_runbook, short
+from commands.sole_targets import with_sole_targets
 from commands.times import ago, clock
 from commands.words import counted
 from runbooks.errors import UsageError
@@ -59,7 +60,8 @@ class Plan(Command):
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress
     ) -> Reply:
         """The plan."""
-        runbook, given = understood(request, words, services, self.word)
+        runbook, typed = understood(request, words, services, self.word)
+        given = with_sole_targets(request, services, runbook, typed).given
         plan, approval = await allowed_plan(request, services, runbook, given, self.word)
         previews = await services.runs.previews(runbook.name, given, approval)
         locks = await services.runs.locks()

@@ -263,12 +263,14 @@ ROLES = {
     "sam": ("USAM", frozenset({"dev"})),
     "kim": ("UKIM", frozenset({"sre"})),
     "dana": ("UDANA", frozenset({"admin"})),
+    "lena": ("ULENA", frozenset({"analyst"})),
     "nobody": ("UNOBODY", frozenset[str]()),
 }
 GRANTS = (
     grant(2, role="dev", runbooks=("deploy",), environments=("production",), channels=("ops",)),
     grant(3, role="dev", runbooks=("clean",), environments=("production",)),
     grant(4, role="admin", commands=("*",), runbooks=("*",)),
+    grant(6, role="analyst", runbooks=("compare",), environments=("production",)),
     grant(5, role="chief", commands=("break-glass",)),
 )
 
