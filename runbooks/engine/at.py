@@ -14,6 +14,7 @@ from runbooks.errors import MaintError, StepError
 from runbooks.records.runs import AskRow, RunView, StepRow, WaitingOn
 from runbooks.spec.runbook import RunbookStep
 from runbooks.steps.action import Call, Done, Preview
+from runbooks.steps.chart import Panel
 from runbooks.steps.step import Step, Value
 from runbooks.targets import TargetBase
 
@@ -51,6 +52,7 @@ class Finished:
     summary: str = ""
     output: str = ""
     warnings: tuple[str, ...] = ()
+    drawn: tuple[Panel, ...] = ()
     noted: bool = False  # the step's row says so already
 
 

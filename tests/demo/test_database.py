@@ -1,5 +1,7 @@
 """The shop's database is maintained from Slack: asked for by one person, approved by another one."""
 
+import re
+
 import pytest
 
 from bot.demo.demo import Running
@@ -22,6 +24,11 @@ async def test_the_monthly_evening_runs_to_its_end(serviced: Running) -> None:
     assert "longest open transaction" in asked
     assert "replication: no replicas" in asked
     assert "Before and after" in card.shown
+    assert re.search(r"dead rows [\d,.]+ → [\d,.]+", card.shown)
+    thread = "\n".join(each.shown for each in serviced.sandbox.thread(card))
+    table = thread[thread.index("Before and after") :]
+    assert re.search(r"^ +before +after$", table, re.MULTILINE)
+    assert re.search(r"^dead rows +[\d,.]+ +[\d,.]+$", table, re.MULTILINE)
 
 
 async def test_slow_queries_say_what_the_demo_lacks(serviced: Running) -> None:

@@ -15,6 +15,7 @@ from runbooks.engine.authority import Authority, Everybody
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.crew import Crew
 from runbooks.engine.engine import Engine
+from runbooks.engine.remembering import KeptMemory
 from runbooks.engine.replica import Rhythm
 from runbooks.engine.sealing import Sealer
 from runbooks.records.audit import Filter
@@ -156,7 +157,9 @@ async def house_of(
             },
             targets=all_targets,
             channels={"sec": "C0SEC", "ops": "C0OPS"},
-            checks=CheckRunner(all_targets, records, scrub, Limits(), now=clock),
+            checks=CheckRunner(
+                all_targets, records, scrub, Limits(), now=clock, memory=KeptMemory(records, clock)
+            ),
             scrub=scrub,
             sealer=Sealer(KEY),
             now=clock,
