@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from runbooks.rehearsal.reading import file_beside
 from runbooks.spec.library import load_library
 from runbooks.spec.params import ParamFaults, parse_params
 from runbooks.spec.plan import Plan, make_plan
@@ -52,6 +53,13 @@ def test_they_load_where_there_is_no_target_at_all() -> None:
         "slow-queries",
         "unused-indexes",
     }
+
+
+def test_each_has_tests_beside_it() -> None:
+    """`maint runbooks test` carries them out; tests/test_writing_runbooks.py does so here."""
+    runbooks = load_library(None, {}).values()
+
+    assert [each.name for each in runbooks if file_beside(each.path) is None] == []
 
 
 def test_a_rollout_has_four_stages_of_an_hour_and_a_day_of_watching() -> None:
