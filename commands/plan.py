@@ -15,6 +15,7 @@ from commands.rights import approval_of, check_plan, find_runbook, short
 from commands.sole_targets import with_sole_targets
 from commands.times import ago, clock
 from commands.words import counted
+from runbooks.engine.brakes import windowed
 from runbooks.errors import UsageError
 from runbooks.records.runs import LockRow
 from runbooks.spec.params import ParamFaults, parse_params
@@ -120,13 +121,15 @@ async def _check_choices(services: Services, runbook: Runbook, given: Mapping[st
 
 def _closed(window: Window | None, plan: Planned, now: datetime) -> Iterable[Note]:
     """Until when a run that began now would wait for its window."""
-    acts = any(step.risk in (Risk.MEDIUM, Risk.HIGH) for step in plan.steps)
+    risks = windowed(plan.as_json())
+    acts = any(step.risk in risks for step in plan.steps)
     if window is None or not acts:
         return
     opens, _ = opening(window, now)
     if opens > now:
+        what = "what changes anything" if Risk.LOW in risks else "steps of risk medium or high"
         when = f"{opens.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        yield Note(f"Its window is {window.words}: steps of risk medium or high would wait until {when}.")
+        yield Note(f"Its window is {window.words}: {what} would wait until {when}.")
 
 
 def drawn(

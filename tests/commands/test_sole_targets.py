@@ -26,6 +26,7 @@ async def test_what_is_felt_asks_with_the_target_filled_in(typed: str) -> None:
     assert slack.form is not None
     assert slack.form.given == {"host": "web-1", "risky": "true"}
     assert "Complete it: maint run tidy host=web-1 risky=true" in read(terminal)
+    assert "Say which target" in read(terminal)
     assert "Nothing else fits than host=web-1" in read(terminal)
     assert world.engine.done == []
 

@@ -15,9 +15,8 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_monthly_evening_runs_to_its_end(serviced: Running) -> None:
-    """The gate shows what the steps would reach; what the demo has not is worth a look, and no more."""
-    line = "database-maintenance target=db store=backups watch=2s watch-every=1s"
-    card = await card_of(serviced, line, "Maintenance of db")
+    """The only database needs no name; the gate shows what would be reached, the card what the demo lacks."""
+    card = await card_of(serviced, "database-maintenance watch=2s watch-every=1s", "Maintenance of db")
     (asked,) = await approve_all(serviced, card, lambda: "Done" in card.shown)
 
     assert "lock SHARE UPDATE EXCLUSIVE" in asked or "nothing has to be done at this moment" in asked

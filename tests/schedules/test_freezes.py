@@ -210,6 +210,21 @@ async def test_a_window_from_maint_yaml_holds_a_run_that_keeps_no_word_of_it_in_
         assert watch.house.effects() == ["one"]
 
 
+async def test_a_window_of_a_runbook_with_nothing_risky_holds_what_changes_anything(
+    build: Callable[..., Any],
+) -> None:
+    """As the monthly evening of a database: else its window would be for nothing."""
+    quiet = {name: text.replace("risk: high", "risk: low") for name, text in twice("hold").items()}
+    async with build(quiet) as watch:
+        run = await watch.house.start("twice")
+        held = await watch.house.waiting(run, "window")
+        assert "opens 2026-11-01 21:00 UTC" in held.step("one").progress
+
+        watch.clock.turn(hours=3)
+        await watch.house.waiting(run, "manual")
+        assert watch.house.effects() == ["one"]
+
+
 @pytest.mark.parametrize("leave", ["finish", "hold", "cancel"])
 async def test_a_run_that_would_leave_its_window_does_what_the_file_says(
     leave: str, build: Callable[..., Any]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runbooks.engine.previews import spoken
 from runbooks.errors import StepError
 from runbooks.status import Status
 from runbooks.steps.action import Failed
@@ -82,6 +83,21 @@ async def test_what_became_removable_since_stays_and_is_named(world: World, tmp_
     assert done.values["count"] == 2
     assert "stays, as it was not shown: db/shop-full-b2" in done.output
     assert (tmp_path / "db" / "shop-full-b2.dump").exists()
+
+
+async def test_a_gate_names_every_id_however_many_they_are(world: World) -> None:
+    """Those that go at a time are whole on its card, which takes 2,000 characters."""
+    for number in range(5, 100):
+        backup = make_backup(f"01m{number:023}", taken_at=NOON - number * DAY, bytes=10)
+        world.kept.rows[backup.id] = backup
+    look = await world.act("backup.preview", "vault", keep=TIGHT)
+    ids = str(look.values["ids"])
+    seen = await world.foresee("backup.prune", "vault", keep=TIGHT, shown=ids)
+    card = "\n".join(spoken({"prune": seen}))
+
+    assert len(ids.split()) == 50
+    assert all(id_ in card for id_ in ids.split())
+    assert len(card) < 1700
 
 
 async def test_a_gate_says_when_what_was_shown_is_kept_by_now(world: World) -> None:

@@ -22,10 +22,12 @@ from runbooks.steps.step import Output
 from runbooks.steps.units import show
 from runbooks.targets import BackupsTarget, PostgresTarget, TargetBase
 
-#: How many are shown and removed at a time; the rest another time.
-MOST = 100
+#: How many are shown and removed at a time; the rest another time. So many ids are whole on a gate's card.
+MOST = 50
 #: So many a plan and a gate name each in a line of its own; of more, so many ids in a line.
 MOST_NAMED, _IN_A_LINE = 12, 8
+#: Those that are left are named, some of them.
+_MOST_LEFT = 3
 #: What `ids` says when nothing goes.
 NONE = "none"
 
@@ -244,7 +246,9 @@ def _named(backups: Sequence[Backup]) -> list[str]:
 
 def _left(more: Sequence[Backup]) -> list[str]:
     """What is not kept any more either, and was not shown."""
-    return [f"stays, as it was not shown: {each.name}" for each in more[:MOST_NAMED]]
+    named = [f"stays, as it was not shown: {each.name}" for each in more[:_MOST_LEFT]]
+    rest = len(more) - len(named)
+    return [*named, *([f"and {rest} more stay, as they were not shown"] if rest else [])]
 
 
 def _listing(decided: Sequence[Decision]) -> str:
