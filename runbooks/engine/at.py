@@ -32,7 +32,12 @@ class InDoubt(MaintError):
 
 
 class Stopped(MaintError):
-    """People stopped the run while the step was under way; the step was asked to end, then killed."""
+    """People stopped the run while the step was under way; the step was asked to end, then killed. `left`:
+    what it said that it could not put in order."""
+
+    def __init__(self, text: str, left: str = "") -> None:
+        self.left = left
+        super().__init__(text)
 
 
 class NotApproved(StepError):

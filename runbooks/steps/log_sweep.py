@@ -81,6 +81,17 @@ def at_least(least: timedelta) -> AfterValidator:
 Age = Annotated[Duration, at_least(timedelta(hours=1))]
 
 
+_RIGHT = " Whom Maint logs in as must be able to write to the folder: setfacl -m u:USER:rwx FOLDER"
+#: By what the system says of a file: what is to be done there.
+_ADVICE = {
+    "the disk is full": " Make room there, then repeat it",
+    "File too large": " Files may not become so large there: a limit of the file system, or `ulimit -f`",
+    "Permission denied": _RIGHT,
+    "not permitted": _RIGHT,
+    "Read-only": " It is mounted read-only",
+}
+
+
 class Sweep(Action[HostTarget]):
     """Takes the old files of one folder, each only when nobody has it open and it is still what it was."""
 
@@ -167,8 +178,7 @@ class Sweep(Action[HostTarget]):
             names = "; ".join(map(one_line, found["failed"]["names"][:3]))
             raise Failed(
                 f"{found['failed']['count']:,} files of {self.folder} are as they were ({names}); "
-                f"{found['files']:,} were {self.did}. Whom Maint logs in as must be able to write to the "
-                f"folder: setfacl -m u:USER:rwx {self.folder}",
+                f"{found['files']:,} were {self.did}.{_advice(names, self.folder)}",
                 done.output,
             )
         return done
@@ -283,3 +293,7 @@ def _listing(found: Mapping[str, Any]) -> str:
     for title, name in _LEFT.items():
         lines += [f"{title}: {one_line(each, 400)}" for each in found[name]["names"]]
     return "\n".join(lines)
+
+
+def _advice(said: str, folder: str) -> str:
+    return next((advice for words, advice in _ADVICE.items() if words in said), "").replace("FOLDER", folder)
