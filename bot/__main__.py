@@ -234,8 +234,8 @@ def audit_key(file: Path) -> None:
 def decrypt_backup(file: Path, to: Path) -> None:
     """Decrypt a backup.
 
-    Writes FILE in clear into TO, for pg_restore. The key is in MAINT_BACKUP_KEY; neither settings nor a
-    database are needed.
+    Writes FILE in clear into TO: a dump for pg_restore, or a packed log. The key is in MAINT_BACKUP_KEY;
+    neither settings nor a database are needed.
     """
     from bot.decrypting import decrypt_backup as run
 

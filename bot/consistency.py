@@ -180,6 +180,23 @@ def _targets(document: Document) -> Iterable[Fault]:
                 known = f"there are: {', '.join(hosts)}" if hosts else "there is none"
                 hint = did_you_mean(name, hosts) or known
                 yield document.fault(host, f"`{name}` is no target of the type host", hint)
+        yield from _way(document, target, hosts)
+
+
+def _way(document: Document, target: str, hosts: Collection[str]) -> Iterable[Fault]:
+    """What is wrong with the machine through which a target is reached."""
+    via: KeyPath = ("targets", target, "via")
+    if document.get(("targets", target, "type")) not in ("postgres", "redis") or not _is_said(document, via):
+        return
+    name = document.get(via)
+    away = [host for host in hosts if document.get(("targets", host, "ssh")) is not None]
+    known = f"there are: {', '.join(away)}" if away else "there is none with `ssh:`"
+    if name not in hosts:
+        hint = did_you_mean(name, away) or known
+        yield document.fault(via, f"`{name}` is no target of the type host", hint)
+    elif name not in away:
+        message = f"`{name}` has no `ssh:`: it is this machine"
+        yield document.fault(via, message, "give it `ssh:`, or leave `via:` out")
 
 
 def _environments(document: Document) -> set[str]:

@@ -100,8 +100,8 @@ def _line(step: StepRow, view: RunView) -> Line:
 def _note(step: StepRow, view: RunView) -> Text:
     """Below the line: why it failed, what it prints, how far it is, what people said."""
     state = StepState(step.state)
-    # A step that failed and let the run go on is a warning with an error.
-    if state in _TROUBLE or (state is StepState.WARNING and step.error):
+    # A step that failed and let the run go on is a warning with an error; a cancelled one says what it left.
+    if state in _TROUBLE or (state in (StepState.WARNING, StepState.CANCELLED) and step.error):
         return shorten(step.error or step.summary, LONGEST_NOTE)
     notes: list[Span] = []
     for span in stage_notes(step):

@@ -27,7 +27,7 @@ def tls_arguments(url_says: Mapping[str, object]) -> dict[str, Any]:
 
     `url_says` are the url's options, with `host`; sockets and loopback addresses need no TLS.
     """
-    if url_says.get("sslmode") or all(map(_is_local, str(url_says.get("host") or "").split(","))):
+    if url_says.get("sslmode") or all(map(is_local, str(url_says.get("host") or "").split(","))):
         return {}
     arguments: dict[str, Any] = {"sslmode": "verify-full"}
     if not url_says.get("sslrootcert"):
@@ -36,7 +36,8 @@ def tls_arguments(url_says: Mapping[str, object]) -> dict[str, Any]:
     return arguments
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether libpq's `host` is the machine itself: a socket, or a loopback address."""
     if host in ("", "localhost") or host.startswith(("/", "@")):
         return True
     try:

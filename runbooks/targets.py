@@ -36,6 +36,10 @@ def _address(url: SecretStr) -> str:
     return f"{parts.scheme}://{_hosts(parts)}{parts.path}"
 
 
+def _through(address: str, via: str | None) -> str:
+    return f"{address} via {via}" if via else address
+
+
 def passwords_in(url: SecretStr) -> tuple[str, ...]:
     """The password in an address, before the `@` or as `?password=`, as written and as it is meant."""
     parts = urlsplit(url.get_secret_value())
@@ -168,11 +172,12 @@ class PostgresTarget(TargetBase):
     url: PostgresUrl
     bin: str | None = None  # the folder with pg_dump and pg_restore of its version
     host: str | None = None  # the host target of the machine that it runs on: for how full its disk is
+    via: str | None = None  # the host target through which it is reached; `url` is as that machine sees it
 
     FILES: ClassVar[tuple[str, ...]] = ("bin",)
 
     def where(self) -> str:
-        return _address(self.url)
+        return _through(_address(self.url), self.via)
 
     def secrets(self) -> tuple[str, ...]:
         return secrets_in(self.url)
@@ -242,9 +247,10 @@ class RedisTarget(TargetBase):
 
     type: Literal["redis"]
     url: RedisUrl
+    via: str | None = None  # the host target through which it is reached; `url` is as that machine sees it
 
     def where(self) -> str:
-        return _address(self.url)
+        return _through(_address(self.url), self.via)
 
     def secrets(self) -> tuple[str, ...]:
         return secrets_in(self.url)

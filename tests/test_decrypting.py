@@ -48,7 +48,7 @@ def test_what_cannot_be_decrypted_leaves_nothing(tmp_path: Path) -> None:
         (whole, "x" * 32, "none of the store's keys fits"),
         (whole, "", "MAINT_BACKUP_KEY"),
         (cut, KEY, "damaged or cut off"),
-        (plain, KEY, "pg_restore reads it as it is"),
+        (plain, KEY, "pg_restore reads a dump as it is"),
     ):
         done = run(file, to, key)
         assert done.exit_code != 0

@@ -278,6 +278,18 @@ def test_the_environment_overrides_the_database(folder: Path) -> None:
             "maint.yaml:1:78: `web-2` is no target of the type host (did you mean `web-1`?)",
         ),
         (
+            "targets: {web-1: {type: host, ssh: {host: w}}, c: {type: redis, url: 'unix:///x', via: web-2}}",
+            "maint.yaml:1:88: `web-2` is no target of the type host (did you mean `web-1`?)",
+        ),
+        (
+            "targets: {c: {type: redis, url: 'unix:///x', via: c}}",
+            "maint.yaml:1:51: `c` is no target of the type host (there is none with `ssh:`)",
+        ),
+        (
+            "targets: {here: {type: host}, d: {type: postgres, url: 'postgresql:///x', via: here}}",
+            "maint.yaml:1:80: `here` has no `ssh:`: it is this machine (give it `ssh:`, or leave `via:` out)",
+        ),
+        (
             "targets: {l: {type: logs, path: /x, format: json, timezone: Xyz}}",
             "maint.yaml:1:61: `timezone`: there is no time zone 'Xyz' (one like Europe/Berlin)",
         ),

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -98,6 +98,8 @@ class S3Place:
         """Uploads it in parts, each with its checksum, and asks S3 what has arrived."""
         key, size = self._key(name), file.stat().st_size
         with self._told(f"{self.where(name)} cannot be stored"):
+            if size >= PART:
+                self._end_uploads(key)
             self._upload(file, key, {**self._kept(), "Metadata": {_SHA256: sha256}}, progress)
             self._client.put_object(
                 Bucket=self._options.bucket,
@@ -114,6 +116,24 @@ class S3Place:
             raise PlaceError(
                 f"{self.where(name)} is not what was stored: {head['ContentLength']} bytes instead of {size}"
             )
+
+    def _end_uploads(self, key: str) -> None:
+        """Ends the uploads of that very object which others have begun: they died, or were given up."""
+        for upload in self._uploads(key):
+            if upload["Key"] == key:
+                self._end_upload(upload)
+
+    def _uploads(self, prefix: str) -> list[dict[str, Any]]:
+        """The uploads below that prefix that were begun, and not ended."""
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self._options.bucket, Prefix=prefix
+        )
+        return [each for page in pages for each in page.get("Uploads", ())]
+
+    def _end_upload(self, upload: Mapping[str, Any]) -> None:
+        self._client.abort_multipart_upload(
+            Bucket=self._options.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+        )
 
     def _upload(self, file: Path, key: str, extra: dict[str, Any], progress: Progress) -> None:
         """Several parts at a time; when it fails, or `progress` raises, none of them stays."""
@@ -195,15 +215,10 @@ class S3Place:
         """Ends uploads of ours that nobody goes on with, and removes objects of that token."""
         bucket, prefix = self._options.bucket, self._key(f"{folder}/")
         with self._told(f"s3://{bucket}/{prefix} cannot be looked through"):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=bucket, Prefix=prefix
-            )
-            for upload in [each for page in pages for each in page.get("Uploads", ())]:
+            for upload in self._uploads(prefix):
                 dead = datetime.now(UTC) - upload["Initiated"] > DEAD_AFTER
                 if is_of(upload["Key"], token) or dead:
-                    self._client.abort_multipart_upload(
-                        Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                    )
+                    self._end_upload(upload)
                     yield f"an upload of s3://{bucket}/{upload['Key']}"
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             for found in [each for page in pages for each in page.get("Contents", ())]:

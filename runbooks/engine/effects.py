@@ -203,9 +203,13 @@ class Effects:
             async with _Progress(self._hold, effect.path, self._scrub) as tell:
                 done = await self._watched(effect.act(_with(call, tell=tell)), effect, "finish")
             after = await self._watched(effect.after(call), effect, "look") if effect.after else {}
-        except Stopped:
+        except Stopped as stopped:
             state = journal.FAILED if effect.repeatable else journal.DOUBTED
-            await self._note(effect, attempt, state, {"why": STOPPED}, "effect.stopped", "failed")
+            left = self._clean(stopped.left)
+            told = {"why": STOPPED, **({"left": left} if left else {})}
+            # Always: there may be one of an earlier try.
+            error = {"error": left}
+            await self._note(effect, attempt, state, told, "effect.stopped", "failed", error)
             raise
         except Doubtful as error:
             reason, printed = self._clean(str(error)), self._scrub(_printed(error))
@@ -269,7 +273,7 @@ class Effects:
             stopped = told.done()
             await _end(task, effect.grace + LAST_LOOK)
             if stopped:
-                raise Stopped("people stopped the run")
+                raise Stopped("people stopped the run", _left(task))
             if task.done() and not task.cancelled() and task.exception() is None:
                 return task.result()
             raise Doubtful(f"it did not {what} within {show_duration(effect.timeout)}, and was stopped")
@@ -298,7 +302,7 @@ class Effects:
             if done is not None:
                 effect.also(connection, done)
 
-        details = {key: value for key, value in result.items() if key in ("why", "summary", "values")}
+        details = {key: value for key, value in result.items() if key in ("why", "left", "summary", "values")}
         details["output_sha256"] = output_digest(done.output if done else printed)
         event = hold.event(action, effect.path, outcome, effect=effect.name, attempt=attempt, **details)
         step = (effect.path, dict(values)) if values else None
@@ -343,6 +347,12 @@ async def _end(task: "asyncio.Future[Any]", grace: timedelta) -> None:
     task.add_done_callback(lambda late: late.cancelled() or late.exception())
     # One that does not let go is left behind, not waited for.
     await asyncio.wait({task}, timeout=grace.total_seconds())
+
+
+def _left(task: "asyncio.Future[Any]") -> str:
+    """What an effect that was asked to end says that it could not."""
+    error = task.exception() if task.done() and not task.cancelled() else None
+    return str(error) if isinstance(error, Doubtful) else ""
 
 
 class _Progress:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, show_duration
@@ -81,6 +81,17 @@ def at_least(least: timedelta) -> AfterValidator:
 Age = Annotated[Duration, at_least(timedelta(hours=1))]
 
 
+_RIGHT = " Whom Maint logs in as must be able to write to the folder: setfacl -m u:USER:rwx FOLDER"
+#: By what the system says of a file: what is to be done there.
+_ADVICE = {
+    "the disk is full": " Make room there, then repeat it",
+    "File too large": " Files may not become so large there: a limit of the file system, or `ulimit -f`",
+    "Permission denied": _RIGHT,
+    "not permitted": _RIGHT,
+    "Read-only": " It is mounted read-only",
+}
+
+
 class Sweep(Action[HostTarget]):
     """Takes the old files of one folder, each only when nobody has it open and it is still what it was."""
 
@@ -117,6 +128,11 @@ class Sweep(Action[HostTarget]):
         """Low at least: what is gone is gone."""
         return Risk.READ if self.show_only else Risk.MEDIUM
 
+    @property
+    def agreed(self) -> str:
+        """The files that were shown."""
+        return "" if self.show_only else self.shown
+
     def lines(self, target: HostTarget) -> tuple[str, ...]:
         """Which files, where, and of which only those that were shown."""
         what = f"{', '.join(self.match)} in {self.folder}{' and below' if self.recursive else ''}"
@@ -133,10 +149,11 @@ class Sweep(Action[HostTarget]):
         unit = "used" if self.by_use else "written to"
         return f"not {unit} for {show(self.older_than.total_seconds(), 's')}"
 
-    async def preview(self, target: HostTarget, reach: Reach) -> Preview | None:
+    async def foresee(self, target: HostTarget, reach: Reach) -> Preview | None:
         """How many files and bytes it would be at this moment."""
-        asked = {**self.asked(reach.now, None), "preview": True}
-        found = await self.swept(target, call_of(reach), asked)
+        call = call_of(reach)
+        asked = {**self.asked(reach.now, await self._only(target, call)), "preview": True}
+        found = await self.swept(target, call, asked)
         said = f"now {found['files']:,} files, {show(found['bytes'], 'bytes')}"
         return Preview(lines=(said, *_listing(found).splitlines()[:_SHOWN]))
 
@@ -161,8 +178,7 @@ class Sweep(Action[HostTarget]):
             names = "; ".join(map(one_line, found["failed"]["names"][:3]))
             raise Failed(
                 f"{found['failed']['count']:,} files of {self.folder} are as they were ({names}); "
-                f"{found['files']:,} were {self.did}. Whom Maint logs in as must be able to write to the "
-                f"folder: setfacl -m u:USER:rwx {self.folder}",
+                f"{found['files']:,} were {self.did}.{_advice(names, self.folder)}",
                 done.output,
             )
         return done
@@ -241,6 +257,23 @@ class Sweep(Action[HostTarget]):
         return said
 
 
+class Deletion(Sweep):
+    """Deletes files: those that a step of the same kind has shown, and no others."""
+
+    does: ClassVar[str] = "deletes"
+    did: ClassVar[str] = "deleted"
+    task: ClassVar[str] = "remove"
+
+    @model_validator(mode="after")
+    def _shown_first(self) -> "Deletion":
+        if not self.shown and not self.show_only:
+            raise ValueError(
+                f"nothing is deleted that was not shown: give it `shown:`, the output of a step {self.kind} "
+                "with `show_only: true` before it"
+            )
+        return self
+
+
 def _token(found: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(sorted(found["marks"])).encode()).hexdigest()[:12]
     return f"{found['files']} files, {found['bytes']} bytes, {digest}"
@@ -260,3 +293,7 @@ def _listing(found: Mapping[str, Any]) -> str:
     for title, name in _LEFT.items():
         lines += [f"{title}: {one_line(each, 400)}" for each in found[name]["names"]]
     return "\n".join(lines)
+
+
+def _advice(said: str, folder: str) -> str:
+    return next((advice for words, advice in _ADVICE.items() if words in said), "").replace("FOLDER", folder)

@@ -15,7 +15,7 @@ from runbooks.errors import StepError
 from runbooks.spec.model import show_duration
 from runbooks.steps.job import Job, Process, Stream
 from runbooks.steps.local_process import begin_here
-from runbooks.steps.reach import Reach
+from runbooks.steps.reach import Shared
 from runbooks.targets import HostTarget, Ssh
 from runbooks.visible import one_line
 
@@ -77,6 +77,10 @@ class Machine(Protocol):
 
     where: str
 
+    def lost(self) -> StepError | None:
+        """The error for a connection with it that is gone; None while it is there, or none is needed."""
+        ...
+
     async def run(self, argv: Sequence[str], timeout: timedelta) -> Completed:
         """Runs a program with LC_ALL=C; it is killed on timeout or when nobody waits for it any more.
 
@@ -93,7 +97,7 @@ class Machine(Protocol):
         ...
 
 
-async def find_machine(target: HostTarget, reach: Reach) -> Machine:
+async def find_machine(target: HostTarget, reach: Shared) -> Machine:
     """The machine of a host target; one ssh connection serves every step of a report.
 
     Raises StepError when it cannot be logged in to.
@@ -107,7 +111,11 @@ async def find_machine(target: HostTarget, reach: Reach) -> Machine:
         raise StepError(
             f"{target.where()} needs the ssh client: pip install 'maintbot[ssh]' where Maint runs"
         ) from error
-    return await reach.connections.get(("ssh", settings), lambda: open_ssh(settings, target.where()))
+    return await reach.connections.get(("ssh", settings), lambda: open_ssh(settings, target.where()), _lost)
+
+
+def _lost(machine: Machine) -> StepError | None:
+    return machine.lost()
 
 
 def _import_open_ssh() -> Callable[[Ssh, str], AbstractAsyncContextManager[Machine]]:
@@ -120,6 +128,9 @@ class ThisMachine:
     """The machine that Maint runs on. In a container that is the container."""
 
     where = "this machine"
+
+    def lost(self) -> StepError | None:
+        return None
 
     async def run(self, argv: Sequence[str], timeout: timedelta) -> Completed:
         # Nothing of Maint's own environment: tokens and database passwords are in it.

@@ -8,9 +8,11 @@ from typing import ClassVar
 
 from runbooks.status import Status
 from runbooks.steps.postgres_session import NoConnection, Session, grant, lacks_sight, session_of
+from runbooks.steps.postgres_way import way_to
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Check, Measured, Output
 from runbooks.steps.units import show
+from runbooks.steps.via import in_time
 from runbooks.targets import PostgresTarget
 from runbooks.visible import one_line
 
@@ -98,8 +100,10 @@ class PostgresConnect(Check[PostgresTarget]):
 
     async def measure(self, target: PostgresTarget, reach: Reach) -> Measured:
         """`lag_s` is a replica's own lag, on a primary its worst replica's; None where there is none."""
+        deadline = asyncio.get_running_loop().time() + self.seconds
+        await in_time(way_to(target, reach), target, self.seconds)
         try:
-            async with asyncio.timeout(self.seconds):
+            async with asyncio.timeout_at(deadline):
                 session = await session_of(target, reach)
                 (standing,) = await session.fetch(Standing, _STANDING)
                 return await (self._replica if standing.replica else self._primary)(session, standing)

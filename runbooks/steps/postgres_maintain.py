@@ -34,7 +34,7 @@ from runbooks.steps.postgres_work import (
     told,
     working,
 )
-from runbooks.steps.reach import Reach
+from runbooks.steps.reach import Reach, Shared
 from runbooks.steps.step import Output, Value
 from runbooks.steps.units import show
 from runbooks.targets import PostgresTarget
@@ -82,9 +82,9 @@ class PostgresAction(Action[PostgresTarget]):
     lock_timeout: LockWait = PATIENCE
 
     @asynccontextmanager
-    async def working(self, target: PostgresTarget) -> AsyncIterator[Work]:
+    async def working(self, target: PostgresTarget, reach: Shared) -> AsyncIterator[Work]:
         """The connection: its statements end before the step's timeout does. Raises StepError."""
-        async with working(target, seconds=self.seconds, lock_wait=self.lock_timeout) as work:
+        async with working(target, reach, seconds=self.seconds, lock_wait=self.lock_timeout) as work:
             if work.version_number < OLDEST:
                 raise StepError(f"{target.where()} is older than PostgreSQL 12, which {self.kind} needs")
             yield work
@@ -182,7 +182,7 @@ class PostgresAnalyze(PostgresAction):
     async def act(self, target: PostgresTarget, call: Call) -> Done:
         """Analyzes them."""
         began = perf_counter()
-        async with self.working(target) as work:
+        async with self.working(target, call) as work:
             tables = await self.tables_of(work, target, self.tables, self._is_due, "analyze")
 
             async def do(table: Table) -> str:
@@ -280,7 +280,7 @@ class PostgresVacuum(PostgresAction):
     async def act(self, target: PostgresTarget, call: Call) -> Done:
         """Vacuums them. Raises StepError, and refuses a rewrite for which the disk has no room."""
         began = perf_counter()
-        async with self.working(target) as work:
+        async with self.working(target, call) as work:
             tables = await self.tables_of(work, target, self.tables, self._is_due, "vacuum")
             if self.full:
                 await self.demand_room(target, call, tables)

@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-
 from runbooks.errors import StepError
+from runbooks.libpq import is_local
 from runbooks.spec.model import parse_duration
 from runbooks.steps.action import Preview
 from runbooks.steps.machine import find_machine
 from runbooks.steps.postgres_locks import HOLDERS, Holder, LockMode, in_the_way
 from runbooks.steps.postgres_session import Session, session_of
 from runbooks.steps.postgres_tables import Table
+from runbooks.steps.postgres_way import url_says
 from runbooks.steps.reach import Reach
 from runbooks.steps.units import show
 from runbooks.targets import HostTarget, PostgresTarget
@@ -182,11 +181,12 @@ async def free_bytes(target: PostgresTarget, reach: Reach, directory: str | None
     if target.host is not None:
         return await _free_on_host(target.host, reach, directory)
     try:
-        given = conninfo_to_dict(target.url.get_secret_value())
-    except psycopg.ProgrammingError:
+        host = str(url_says(target).get("host") or "")
+    except StepError:
         return None, "its url cannot be read"
-    host = str(given.get("host") or "")
-    if host and not host.startswith(("/", "@")):
+    if target.via is not None and is_local(host):
+        return await _free_on_host(target.via, reach, directory)
+    if target.via is not None or (host and not host.startswith(("/", "@"))):
         return None, "Maint may not be on that machine: name it with `host:` of the target"
     try:
         found = await asyncio.to_thread(os.statvfs, directory)

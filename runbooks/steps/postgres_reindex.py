@@ -151,17 +151,20 @@ class PostgresReindex(PostgresAction):
     async def act(self, target: PostgresTarget, call: Call) -> Done:
         """Rebuilds them, and drops what is left of rebuilds that broke, of this one too."""
         began = perf_counter()
-        async with self.working(target) as work:
+        async with self.working(target, call) as work:
             chosen = await self._chosen(work, target)
             dropped = await self._tidy(target, work, [index.table_oid for index in chosen])
             indexes, bloats = await self._due(work, [index for index in chosen if not index.left_over])
             try:
                 tally = await self._rebuild(call, target, work, indexes, bloats)
             except BaseException:
-                await self._tidy_after(target, [index.table_oid for index in indexes])
+                await self._tidy_after(target, call, [index.table_oid for index in indexes])
                 raise
+            if indexes and not tally.failures:
+                # A rebuild of a process that died ends when the server notices: while ours waited for it.
+                dropped += await self._tidy(target, work, [index.table_oid for index in indexes])
         if tally.failures:
-            await self._tidy_after(target, [index.table_oid for index in indexes])
+            await self._tidy_after(target, call, [index.table_oid for index in indexes])
         tally.lines[:0] = [f"{name}: left over from a rebuild that broke, dropped" for name in dropped]
         tally.demand_whole("rebuilt")
         before = sum(each.index.bytes for each in tally.done)
@@ -288,22 +291,22 @@ class PostgresReindex(PostgresAction):
             dropped.append(index.shown)
         return dropped
 
-    async def _tidy_after(self, target: PostgresTarget, tables: Sequence[int]) -> None:
+    async def _tidy_after(self, target: PostgresTarget, call: Call, tables: Sequence[int]) -> None:
         """Drops what this very rebuild left, when it did not end. Raises Doubtful when that cannot be."""
         if not self.concurrently:
             return
-        cleaning = asyncio.ensure_future(self._tidy_alone(target, tables))
+        cleaning = asyncio.ensure_future(self._tidy_alone(target, call, tables))
         try:
             await asyncio.shield(cleaning)
         except asyncio.CancelledError:
             await cleaning
             raise
 
-    async def _tidy_alone(self, target: PostgresTarget, tables: Sequence[int]) -> None:
+    async def _tidy_alone(self, target: PostgresTarget, call: Call, tables: Sequence[int]) -> None:
         wait = min(self.lock_timeout, parse_duration(f"{CLEANING:.0f}s"))
         try:
             # The connection of before may be gone, or told to stop.
-            async with working(target, seconds=CLEANING, lock_wait=wait) as work:
+            async with working(target, call, seconds=CLEANING, lock_wait=wait) as work:
                 await self._tidy(target, work, tables)
         except StepError as error:
             raise Doubtful(

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import psycopg
 from psycopg import sql
 from pydantic import Field, model_validator
 
@@ -14,6 +13,7 @@ from runbooks.errors import StepError
 from runbooks.steps.action import Call, Done, Doubtful, Failed, Risk
 from runbooks.steps.postgres_maintain import PostgresAction
 from runbooks.steps.postgres_session import NoConnection, connect, session_of
+from runbooks.steps.postgres_way import url_says, way_to
 from runbooks.steps.postgres_work import NotPermitted, Work, login_of
 from runbooks.steps.reach import Reach
 from runbooks.steps.secret_file import Holds, Secret, SecretFile, SecretPlace
@@ -100,9 +100,13 @@ class PostgresRotatePassword(PostgresAction):
         user = self._whose(old)
         if begun and begun.user and begun.user != user:
             begun = None  # left from before the file was changed by hand
-        await self._demand_checked(target, user)
-        told = begun is not None and await self._works(target, user, begun.password)
-        if not told and user == (old.user or self.role) and not await self._works(target, user, old.password):
+        await self._demand_checked(target, call, user)
+        told = begun is not None and await self._works(target, call, user, begun.password)
+        if (
+            not told
+            and user == (old.user or self.role)
+            and not await self._works(target, call, user, old.password)
+        ):
             raise StepError(
                 f"the password in {file.path} is not that of {one_line(user)} on {target.where()}: "
                 "nothing was changed"
@@ -112,7 +116,7 @@ class PostgresRotatePassword(PostgresAction):
             await asyncio.to_thread(file.write_next, new)
         if not told:
             call.tell("the server is told, then it is tried")
-            await self._tell_and_try(target, file, user, old, new)
+            await self._tell_and_try(target, call, file, user, old, new)
         await asyncio.to_thread(file.take_next)
         return Done(
             values={"role": user, "resumed": "yes" if begun else "no"},
@@ -131,18 +135,18 @@ class PostgresRotatePassword(PostgresAction):
             )
         return self.spare if old.user == self.role else self.role
 
-    async def _demand_checked(self, target: PostgresTarget, user: str) -> None:
+    async def _demand_checked(self, target: PostgresTarget, call: Call, user: str) -> None:
         """Raises StepError when the server lets that login in with any password: nothing can be tried."""
-        if await self._works(target, user, secrets.token_urlsafe(CHANCE)):
+        if await self._works(target, call, user, secrets.token_urlsafe(CHANCE)):
             raise StepError(
                 f"{target.where()} lets {one_line(user)} in without looking at the password (trust or peer "
                 "in pg_hba.conf): a new one could not be tried, so nothing was changed"
             )
 
-    async def _works(self, target: PostgresTarget, user: str, password: str) -> bool:
+    async def _works(self, target: PostgresTarget, call: Call, user: str, password: str) -> bool:
         """Whether that login gets in. Raises NoConnection when nobody can tell."""
         try:
-            connection = await connect(target, "", user=user, password=password)
+            connection = await connect(target, await way_to(target, call), "", user=user, password=password)
         except NoConnection as error:
             if error.login:
                 return False
@@ -151,17 +155,17 @@ class PostgresRotatePassword(PostgresAction):
         return True
 
     async def _tell_and_try(
-        self, target: PostgresTarget, file: SecretFile, user: str, old: Secret, new: Secret
+        self, target: PostgresTarget, call: Call, file: SecretFile, user: str, old: Secret, new: Secret
     ) -> None:
         """Raises Failed when it was put back, Doubtful when it could not be."""
         is_used = user == (old.user or self.role)
         try:
-            async with self.working(target) as work:
+            async with self.working(target, call) as work:
                 await self._alter(work, user, new.password)
-            if not await self._works(target, user, new.password):
+            if not await self._works(target, call, user, new.password):
                 raise StepError(f"{target.where()} does not take the new password of {one_line(user)}")
         except (StepError, asyncio.CancelledError) as error:
-            back = asyncio.ensure_future(self._put_back(target, file, user, old if is_used else None))
+            back = asyncio.ensure_future(self._put_back(target, call, file, user, old if is_used else None))
             try:
                 await asyncio.shield(back)
             except asyncio.CancelledError:
@@ -177,14 +181,14 @@ class PostgresRotatePassword(PostgresAction):
             raise
 
     async def _put_back(
-        self, target: PostgresTarget, file: SecretFile, user: str, old: Secret | None
+        self, target: PostgresTarget, call: Call, file: SecretFile, user: str, old: Secret | None
     ) -> None:
         """Sees that the old password works; of a login that nobody used nothing is to be put back."""
         async with asyncio.timeout(PUTTING_BACK):
-            if old is not None and not await self._works(target, user, old.password):
-                async with self.working(target) as work:
+            if old is not None and not await self._works(target, call, user, old.password):
+                async with self.working(target, call) as work:
                     await self._alter(work, user, old.password)
-                if not await self._works(target, user, old.password):
+                if not await self._works(target, call, user, old.password):
                     raise StepError(f"the old password of {one_line(user)} does not work either")
         await asyncio.to_thread(file.drop_next)
 
@@ -201,8 +205,8 @@ class PostgresRotatePassword(PostgresAction):
             ) from error
 
     def _own(self, target: PostgresTarget, user: str) -> tuple[str, ...]:
-        with suppress(psycopg.ProgrammingError):
-            given = psycopg.conninfo.conninfo_to_dict(target.url.get_secret_value())
+        with suppress(StepError):
+            given = url_says(target)
             if given.get("user") == user and given.get("password"):
                 who = f"Maint itself logs in to {target.name} as {one_line(user)}"
                 return (f"{who}: have its url read from a file, and start it anew",)

@@ -9,17 +9,18 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, LiteralString, Protocol, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, sql
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row
 
 from runbooks.errors import StepError
 from runbooks.libpq import ADVICE, REFUSAL, tls_arguments
 from runbooks.scrub import Scrubber
-from runbooks.steps.reach import Connections
+from runbooks.steps.postgres_way import Way, way_to
+from runbooks.steps.reach import Shared
+from runbooks.steps.via import NotReached
 from runbooks.targets import PostgresTarget
 from runbooks.visible import one_line
 
@@ -93,23 +94,23 @@ class _Sight:
     sees_all: bool
 
 
-class Shared(Protocol):
-    """What has shared connections: a Reach, or a Call."""
-
-    @property
-    def connections(self) -> Connections: ...
-
-
 class Session:
     """A connection that only reads. `elapsed_ms` is what it took to connect and log in."""
 
-    def __init__(self, target: PostgresTarget, connection: AsyncConnection[Any], elapsed_ms: float) -> None:
+    def __init__(
+        self, target: PostgresTarget, connection: AsyncConnection[Any], way: Way, elapsed_ms: float
+    ) -> None:
         self._target = target
         self._connection = connection
+        self._way = way
         self.elapsed_ms = elapsed_ms
         self.version = (connection.info.parameter_status("server_version") or "?").split()[0]
         #: As 180004 for 18.4.
         self.version_number = connection.info.server_version
+
+    def lost(self) -> StepError | None:
+        """The error for a way there that broke; None where it did not."""
+        return self._way.lost()
 
     async def fetch(
         self, row: type[T], query: LiteralString | sql.Composed, values: Mapping[str, object] | None = None
@@ -125,6 +126,8 @@ class Session:
                 f"{self._target.where()} did not answer a query within {STATEMENT_TIMEOUT} s"
             ) from error
         except psycopg.OperationalError as error:
+            if (lost := self._way.lost()) is not None:
+                raise lost from error
             raise NoConnection(
                 f"the connection to {self._target.where()} broke: {words(error, self._target)}"
             ) from error
@@ -169,32 +172,27 @@ def grant(login: str) -> str:
 
 async def session_of(target: PostgresTarget, reach: Shared) -> Session:
     """The report's session with that target. Raises NoConnection, or StepError for a url that is wrong."""
-    return await reach.connections.get(("postgres", target.url.get_secret_value()), lambda: _open(target))
+    key = ("postgres", target.url.get_secret_value(), target.via)
+    return await reach.connections.get(key, lambda: _open(target, reach), Session.lost)
 
 
 @asynccontextmanager
-async def _open(target: PostgresTarget) -> AsyncIterator[Session]:
+async def _open(target: PostgresTarget, reach: Shared) -> AsyncIterator[Session]:
+    way = await way_to(target, reach)
     began = time.perf_counter()
-    connection = await connect(target, _OPTIONS)
+    connection = await connect(target, way, _OPTIONS)
     try:
-        yield Session(target, connection, (time.perf_counter() - began) * 1000)
+        yield Session(target, connection, way, (time.perf_counter() - began) * 1000)
     finally:
         await connection.close()
 
 
-async def connect(target: PostgresTarget, options: str, **changes: str) -> AsyncConnection[Any]:
+async def connect(target: PostgresTarget, way: Way, options: str, **changes: str) -> AsyncConnection[Any]:
     """A connection of one's own, with autocommit, and with those options of the server behind the url's.
 
-    `changes`: what is otherwise than in the url. Raises NoConnection, or StepError for a url that is wrong.
+    `changes`: what is otherwise than in the url. Raises NoConnection, or StepError when the way there broke.
     """
-    url = target.url.get_secret_value()
-    try:
-        given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        # Without its cause: libpq's words quote the address, and with it a piece of the password.
-        raise StepError(
-            f"libpq cannot read the url of {target.where()}: check the options behind its `?`"
-        ) from None
+    given = way.given
     arguments: dict[str, Any] = {
         "autocommit": True,
         "prepare_threshold": None,  # no query is sent twice
@@ -202,16 +200,22 @@ async def connect(target: PostgresTarget, options: str, **changes: str) -> Async
         "connect_timeout": given.get("connect_timeout") or CONNECT_TIMEOUT,
         "options": f"{given.get('options') or ''} {options}".strip(),
         **tls_arguments(given),
+        **way.detour,
         **changes,
     }
     try:
-        return await AsyncConnection.connect(url, **arguments)
+        return await AsyncConnection.connect(target.url.get_secret_value(), **arguments)
     except psycopg.OperationalError as error:
-        raise refused(error, target) from error
+        raise await refused(error, target, way) from error
 
 
-def refused(error: psycopg.OperationalError, target: PostgresTarget) -> NoConnection:
-    """Why there is no connection, and what to do."""
+async def refused(error: psycopg.OperationalError, target: PostgresTarget, way: Way) -> StepError:
+    """Why there is no connection, and what to do: NoConnection, or what is wrong with the way there."""
+    match await way.fault():
+        case NotReached() as there:
+            return NoConnection(f"{target.where()}: {there}")
+        case StepError() as fault:
+            return fault
     said = words(error, target)
     for refusal in _REFUSALS:
         if re.search(refusal.pattern, str(error)):
@@ -229,5 +233,7 @@ def words(error: psycopg.Error, target: PostgresTarget) -> str:
     """What the server or libpq said: the first line, without where (the caller says) and severity."""
     text = str(error).partition("\n")[0]
     text = re.sub(r"^connection (failed|is bad): ", "", text)
-    text = re.sub(r'^connection to server (at|on socket) "[^"]*"(, port \d+)? failed: ', "", text)
+    text = re.sub(
+        r'^connection to server (at|on socket) "[^"]*"( \([^)]*\))?(, port \d+)? failed: ', "", text
+    )
     return one_line(Scrubber(target.secrets())(re.sub(r"^\w+:  ", "", text)))

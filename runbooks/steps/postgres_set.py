@@ -155,9 +155,9 @@ class PostgresSet(PostgresAction):
             lines.append(f"{name} is {setting.shown} now, wanted {show_value(name, wanted)}{waits}")
         return Preview(lines=tuple(lines))
 
-    async def record(self, target: PostgresTarget, call: Call) -> Mapping[str, Any]:  # noqa: ARG002
+    async def record(self, target: PostgresTarget, call: Call) -> Mapping[str, Any]:
         """What ALTER SYSTEM has written of these settings; None for one that it has not."""
-        async with self.working(target) as work:
+        async with self.working(target, call) as work:
             return {"settings": await self._written(work)}
 
     async def _written(self, work: Work) -> dict[str, str | None]:
@@ -171,12 +171,12 @@ class PostgresSet(PostgresAction):
         """Sets them, and looks. Raises StepError when they do not hold or a check fails: then they are put
         back already."""
         before = (call.before or await self.record(target, call))["settings"]
-        async with self.working(target) as work:
+        async with self.working(target, call) as work:
             found = await self._found(work)
             await self._demand_allowed(work, target, found)
             wanted = {name.lower(): value for name, value in self.settings.items()}
             pending = await self._or_back(
-                target, before, lambda: self._set_and_look(work, target, call, wanted)
+                target, call, before, lambda: self._set_and_look(work, target, call, wanted)
             )
         changed = sum(
             not same(value, found[name].value, found[name].unit, found[name].type)
@@ -191,13 +191,17 @@ class PostgresSet(PostgresAction):
         )
 
     async def _or_back(
-        self, target: PostgresTarget, before: Mapping[str, str | None], do: Callable[[], Awaitable[list[str]]]
+        self,
+        target: PostgresTarget,
+        call: Call,
+        before: Mapping[str, str | None],
+        do: Callable[[], Awaitable[list[str]]],
     ) -> list[str]:
         """What `do` returns; when it does not, everything is as before."""
         try:
             return await do()
         except (StepError, asyncio.CancelledError) as error:
-            back = asyncio.ensure_future(self._put_back(target, before))
+            back = asyncio.ensure_future(self._put_back(target, call, before))
             try:
                 await asyncio.shield(back)
             except asyncio.CancelledError:
@@ -216,16 +220,16 @@ class PostgresSet(PostgresAction):
         for name, value in wanted.items():
             await work.run(_set(name, value), f"ALTER SYSTEM SET {name}")
         await work.run("SELECT pg_reload_conf()", "reloading the settings")
-        pending = await self._verified(target, wanted)
+        pending = await self._verified(target, call, wanted)
         if self.checks:
             await self._watched(call)
         return pending
 
-    async def _verified(self, target: PostgresTarget, wanted: Mapping[str, str]) -> list[str]:
+    async def _verified(self, target: PostgresTarget, call: Call, wanted: Mapping[str, str]) -> list[str]:
         """Looks in new sessions until all of them have what is wanted; what waits for a restart."""
         wrong: list[str] = []
         for _ in range(LOOKS):
-            async with working(target, seconds=self.seconds) as fresh:
+            async with working(target, call, seconds=self.seconds) as fresh:
                 found = await self._found(fresh)
             settled = [name for name in wanted if found[name].pending or found[name].source in _OWN]
             wrong = [
@@ -272,7 +276,7 @@ class PostgresSet(PostgresAction):
     async def undo(self, target: PostgresTarget, call: Call) -> Done:
         """Puts back what ALTER SYSTEM had written before."""
         before: Mapping[str, str | None] = call.before["settings"]
-        await self._put_back(target, before)
+        await self._put_back(target, call, before)
         return Done(summary=", ".join(f"{name} {_spoken(value)}" for name, value in before.items()))
 
     async def changed_since(
@@ -286,8 +290,8 @@ class PostgresSet(PostgresAction):
             if now[name] != value
         )
 
-    async def _put_back(self, target: PostgresTarget, before: Mapping[str, str | None]) -> None:
-        async with working(target, seconds=PUTTING_BACK) as work:
+    async def _put_back(self, target: PostgresTarget, call: Call, before: Mapping[str, str | None]) -> None:
+        async with working(target, call, seconds=PUTTING_BACK) as work:
             for name, value in before.items():
                 statement = _set(name, value) if value is not None else _reset(name)
                 await work.run(statement, f"putting back {name}")

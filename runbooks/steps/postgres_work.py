@@ -19,6 +19,8 @@ from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, up_to
 from runbooks.steps.action import Call, Doubtful, Failed
 from runbooks.steps.postgres_session import NoConnection, Session, connect, session_of, words
+from runbooks.steps.postgres_way import Way, way_to
+from runbooks.steps.reach import Shared
 from runbooks.steps.units import show
 from runbooks.targets import PostgresTarget
 from runbooks.visible import one_line
@@ -130,10 +132,11 @@ class Work:
     """The connection, while the step has it."""
 
     def __init__(
-        self, target: PostgresTarget, connection: AsyncConnection[Any], lock_wait: timedelta
+        self, target: PostgresTarget, connection: AsyncConnection[Any], way: Way, lock_wait: timedelta
     ) -> None:
         self._target = target
         self._connection = connection
+        self._way = way
         self._lock_wait = lock_wait
         self.pid = connection.info.backend_pid
         #: As 180004 for 18.4.
@@ -190,6 +193,8 @@ class Work:
         where = self._target.where()
         if not isinstance(error, psycopg.Error):
             return error
+        if (lost := self._way.lost()) is not None:
+            return Gone(_gone(what, where, str(lost)))
         said = words(error, self._target)
         match error:
             case psycopg.errors.LockNotAvailable():
@@ -225,24 +230,30 @@ def _gone(what: str, where: str, said: str) -> str:
 
 @asynccontextmanager
 async def working(
-    target: PostgresTarget, *, seconds: float, lock_wait: timedelta = PATIENCE, options: str = ""
+    target: PostgresTarget,
+    reach: Shared,
+    *,
+    seconds: float,
+    lock_wait: timedelta = PATIENCE,
+    options: str = "",
 ) -> AsyncIterator[Work]:
     """A connection on which no statement takes longer than that many seconds, or waits longer for a lock.
 
-    Raises NoConnection, or StepError for a url that is wrong.
+    Raises NoConnection, or StepError for a url that is wrong or a way there that is closed.
     """
+    way = await way_to(target, reach)
     limits = (
         f"-c statement_timeout={max(1, round(seconds * 1000))}"
         f" -c lock_timeout={max(1, round(lock_wait.total_seconds() * 1000))}"
         " -c default_transaction_read_only=off"
     )
-    connection = await connect(target, f"{limits} {options}".strip(), **_SILENCE)
+    connection = await connect(target, way, f"{limits} {options}".strip(), **_SILENCE)
     try:
         if connection.info.server_version >= 140000:
             # Whoever is killed cannot cancel: the server looks whether somebody is still there.
             with suppress(psycopg.Error):
                 await connection.execute("SET client_connection_check_interval = '5s'")
-        yield Work(target, connection, lock_wait)
+        yield Work(target, connection, way, lock_wait)
     finally:
         await connection.close()
 

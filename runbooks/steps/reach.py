@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from runbooks.backups.backup import Catalogue, NoCatalogue
 from runbooks.steps.memory import Forgetful, Memory
@@ -53,12 +53,33 @@ class Connections:
             async with asyncio.timeout(LONGEST_CLOSE):
                 await self._stack.aclose()
 
-    async def get(self, key: Hashable, open_: Callable[[], AbstractAsyncContextManager[T]]) -> T:
-        """The connection of that key; `open_` is called only for the first who asks."""
-        if key not in self._opening:
+    async def get(
+        self,
+        key: Hashable,
+        open_: Callable[[], AbstractAsyncContextManager[T]],
+        lost: Callable[[T], object] = lambda _: None,
+    ) -> T:
+        """The connection of that key; `open_` is called only for the first who asks, and for the first who
+        asks after it was `lost`: what a run has to undo then goes over another one."""
+        task = self._opening.get(key)
+        if task is None or (_is_open(task) and lost(task.result())):
             self._opening[key] = asyncio.create_task(self._stack.enter_async_context(open_()))
         result: T = await asyncio.shield(self._opening[key])
         return result
+
+
+class Shared(Protocol):
+    """What has the other targets and shared connections: a Reach, or a Call."""
+
+    @property
+    def targets(self) -> Mapping[str, TargetBase]: ...
+
+    @property
+    def connections(self) -> Connections: ...
+
+
+def _is_open(task: "asyncio.Task[Any]") -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 @dataclass(frozen=True, kw_only=True)

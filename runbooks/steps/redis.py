@@ -41,12 +41,12 @@ class RedisPing(Check[RedisTarget]):
     }
     headline: ClassVar[str] = "elapsed_ms"
 
-    async def measure(self, target: RedisTarget, reach: Reach) -> Measured:  # noqa: ARG002
+    async def measure(self, target: RedisTarget, reach: Reach) -> Measured:
         """A server that pings and keeps INFO from the login is unknown: it is there, and may be ill."""
-        began = time.perf_counter()
         elapsed: float | None = None
         try:
-            async with connected(target, self.seconds) as client:
+            async with connected(target, reach, self.seconds) as client:
+                began = time.perf_counter()  # it connects when it first asks
                 with suppress(BusyLoadingError):  # INFO says how far it is
                     await client.ping()
                     elapsed = (time.perf_counter() - began) * 1000
@@ -175,7 +175,7 @@ class RedisHitRate(Check[RedisTarget]):
     async def measure(self, target: RedisTarget, reach: Reach) -> Measured:
         """Over `sample` when there is no last measurement that fits. Raises StepError when Redis cannot be
         asked."""
-        async with connected(target, self.seconds) as client:
+        async with connected(target, reach, self.seconds) as client:
             now = counters(await client.info(), *_COUNTERS)
             grown, seconds, sampled = None, 0.0, ""
             if reach.previous is not None:
@@ -226,7 +226,7 @@ class RedisMemory(Check[RedisTarget]):
 
     async def measure(self, target: RedisTarget, reach: Reach) -> Measured:
         """`used_percent` is None without a limit. Raises StepError when Redis cannot be asked."""
-        async with connected(target, self.seconds) as client:
+        async with connected(target, reach, self.seconds) as client:
             info = await client.info()
         now = counters(info, "evicted_total")
         grown = growth(now, reach.previous.values) if reach.previous else None

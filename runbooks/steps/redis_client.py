@@ -15,7 +15,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from runbooks.errors import StepError
 from runbooks.scrub import Scrubber
+from runbooks.steps.reach import Shared
+from runbooks.steps.redis_way import redis_way
 from runbooks.steps.units import show
+from runbooks.steps.via import NotReached, in_time
 from runbooks.targets import RedisTarget
 from runbooks.visible import one_line
 
@@ -43,13 +46,16 @@ class RedisRefused(StepError):
 
 
 @asynccontextmanager
-async def connected(target: RedisTarget, seconds: float, needs: str = "+ping +info") -> AsyncIterator[Redis]:
+async def connected(
+    target: RedisTarget, reach: Shared, seconds: float, needs: str = "+ping +info"
+) -> AsyncIterator[Redis]:
     """A client for one step, with its own connection: it costs Redis next to nothing, and no step waits for
     another. `needs`: what its login must be given for that, as an ACL says it. Raises RedisRefused, whatever
-    goes wrong with it, in at most that many seconds."""
+    goes wrong with it, in at most that many seconds; and StepError when the way there is closed."""
+    deadline = asyncio.get_running_loop().time() + seconds
     try:
-        client = Redis.from_url(
-            target.url.get_secret_value(),
+        way = await in_time(redis_way(target, reach), target, seconds)
+        client = way.client(
             decode_responses=True,
             socket_timeout=seconds,
             socket_connect_timeout=seconds,
@@ -62,18 +68,25 @@ async def connected(target: RedisTarget, seconds: float, needs: str = "+ping +in
     except (TypeError, ValueError) as error:
         raise StepError(f"the url of {target.where()} has an option that is not known: {error}") from error
     try:
-        async with asyncio.timeout(seconds), client:
+        async with asyncio.timeout_at(deadline), client:
             yield client
     except TimeoutError as error:
+        if fault := await way.fault():
+            raise fault from error
         raise RedisRefused(f"{target.where()}: no answer within {show(seconds, 's')}") from error
     except RedisError as error:
+        match await way.fault():
+            case NotReached() as there:
+                raise RedisRefused(f"{target.where()}: {there}") from error
+            case StepError() as fault:
+                raise fault from error
         raise _refused(error, target, needs) from error
 
 
-async def lacks_commands(target: RedisTarget, needs: str, *commands: str) -> tuple[str, ...]:
+async def lacks_commands(target: RedisTarget, reach: Shared, needs: str, *commands: str) -> tuple[str, ...]:
     """Which of these commands the login may not run; none is run. Raises RedisRefused, also when nobody can
     tell: ACL DRYRUN is there from Redis 7 on."""
-    async with connected(target, LOOK, needs="+acl|whoami +acl|dryrun") as client:
+    async with connected(target, reach, LOOK, needs="+acl|whoami +acl|dryrun") as client:
         login = str(await client.acl_whoami())
         answers = [await client.acl_dryrun(login, *each.split()) for each in commands]
     lacking = [each for each, answer in zip(commands, answers, strict=True) if answer != "OK"]

@@ -94,15 +94,15 @@ class RedisConfigDiff(Check[RedisTarget]):
         return self
 
     @classmethod
-    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:  # noqa: ARG003
+    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:
         """What its login needs."""
-        return await lacks_commands(target, "+config|get", "CONFIG GET *")
+        return await lacks_commands(target, reach, "+config|get", "CONFIG GET *")
 
-    async def measure(self, target: RedisTarget, reach: Reach) -> Measured:  # noqa: ARG002
+    async def measure(self, target: RedisTarget, reach: Reach) -> Measured:
         """A warning by itself: the file is not as it was committed. Raises StepError when Redis cannot be
         asked, or the file says nothing."""
         wanted, version, findings = await self._wanted()
-        async with connected(target, self.seconds, needs="+config|get") as client:
+        async with connected(target, reach, self.seconds, needs="+config|get") as client:
             answer = await client.config_get("*")
         found = {str(name): str(value) for name, value in answer.items()}
         different = [

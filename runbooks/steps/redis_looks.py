@@ -71,14 +71,14 @@ class RedisSlowlog(Check[RedisTarget]):
     slower_than: Duration = Field(default=parse_duration("0s"), ge=timedelta(0))
 
     @classmethod
-    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:  # noqa: ARG003
+    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:
         """What its login needs."""
-        return await lacks_commands(target, "+slowlog +config|get", "SLOWLOG GET", "CONFIG GET *")
+        return await lacks_commands(target, reach, "+slowlog +config|get", "SLOWLOG GET", "CONFIG GET *")
 
     async def measure(self, target: RedisTarget, reach: Reach) -> Measured:
         """The first time everything that is in the log. Raises StepError when Redis cannot be asked, or keeps
         no slow log."""
-        async with connected(target, self.seconds, needs="+slowlog +config|get +info") as client:
+        async with connected(target, reach, self.seconds, needs="+slowlog +config|get +info") as client:
             info = await client.info("server")
             found = await client.slowlog_get(MOST_ENTRIES)
             settings = await client.config_get("slowlog-*")
@@ -149,10 +149,10 @@ class RedisBigKeys(Check[RedisTarget]):
     top: int = Field(default=10, ge=1, le=100)
 
     @classmethod
-    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:  # noqa: ARG003
+    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:
         """What its login needs."""
         return await lacks_commands(
-            target, "+scan +memory|usage +type +dbsize ~*", "SCAN 0", "MEMORY USAGE key", "TYPE key"
+            target, reach, "+scan +memory|usage +type +dbsize ~*", "SCAN 0", "MEMORY USAGE key", "TYPE key"
         )
 
     async def measure(self, target: RedisTarget, reach: Reach) -> Measured:
@@ -162,7 +162,9 @@ class RedisBigKeys(Check[RedisTarget]):
         found: list[Key] = []
         sorts: dict[str, list[float]] = {}
         looked = 0
-        async with connected(target, self.seconds, needs="+scan +memory|usage +type +dbsize") as client:
+        async with connected(
+            target, reach, self.seconds, needs="+scan +memory|usage +type +dbsize"
+        ) as client:
             keys = int(await client.dbsize())
             began, cursor = reach.now(), 0
             while True:

@@ -37,9 +37,9 @@ class RedisBgsave(Action[RedisTarget]):
     target: str
 
     @classmethod
-    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:  # noqa: ARG003
+    async def lacks(cls, target: RedisTarget, reach: Reach) -> tuple[str, ...]:
         """What its login needs."""
-        return await lacks_commands(target, "+bgsave", "BGSAVE", "INFO")
+        return await lacks_commands(target, reach, "+bgsave", "BGSAVE", "INFO")
 
     def lines(self, target: RedisTarget) -> tuple[str, ...]:
         """What it does, and what it needs."""
@@ -51,7 +51,7 @@ class RedisBgsave(Action[RedisTarget]):
     async def act(self, target: RedisTarget, call: Call) -> Done:
         """Begins it, and waits for its end; refuses while another one runs. Raises StepError."""
         try:
-            async with connected(target, self.seconds, needs="+bgsave +lastsave +info") as client:
+            async with connected(target, call, self.seconds, needs="+bgsave +lastsave +info") as client:
                 return await self._saved(target, call, client)
         except RedisRefused as error:
             raise Failed(

@@ -30,6 +30,7 @@ from runbooks.steps.machine import (
     read_all,
     too_slow,
 )
+from runbooks.steps.ssh_forward import Beyond, Forwarding
 from runbooks.steps.ssh_process import begin_there
 from runbooks.targets import Ssh
 from runbooks.visible import one_line
@@ -176,6 +177,13 @@ class SshMachine:
             except (asyncssh.DisconnectError, asyncssh.SFTPConnectionLost, OSError) as error:
                 # OSError: what ended the connection below ssh, a reset or a host that went away.
                 raise self._lost() from error
+
+    def forward(self, to: Beyond) -> Forwarding:
+        """What passes connections on to a server that this machine sees."""
+        return Forwarding(self._connection, to)
+
+    def lost(self) -> StepError | None:
+        return self._lost() if self._connection.is_closed() else None
 
     def _lost(self) -> StepError:
         return StepError(f"the ssh connection with {self.where} was lost in the middle")

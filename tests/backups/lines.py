@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 @dataclass
 class Line:
     """A forwarder on loopback. `cut_after`: bytes sent, of all connections together, after which each one is
-    reset; None: never. `pause` seconds after each block."""
+    reset; None: never. `hold_after`: the same, but they hang. `pause` seconds after each block."""
 
     server: int
     cut_after: int | None = None
+    hold_after: int | None = None
     pause: float = 0.0
     sent: int = 0
     port: int = 0
+    #: Set when the line is closed, or when it is good again.
+    freed: threading.Event = field(default_factory=threading.Event)
     _open: list[socket.socket] = field(default_factory=list)
 
     def serve(self, listener: socket.socket) -> None:
@@ -40,6 +43,8 @@ class Line:
                     time.sleep(self.pause)
                     if self.cut_after is not None and self.sent > self.cut_after:
                         break
+                    if self.hold_after is not None and self.sent > self.hold_after:
+                        self.freed.wait()
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):
@@ -47,6 +52,7 @@ class Line:
 
     def close(self) -> None:
         """Ends every connection."""
+        self.freed.set()
         for end in self._open:
             end.close()
 

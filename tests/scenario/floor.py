@@ -25,15 +25,30 @@ if TYPE_CHECKING:
 RHYTHM = Rhythm(sweep=0.05, reap=0.2)
 
 
+def until_wednesday() -> timedelta:
+    """How long it is to the coming Wednesday, noon.
+
+    No test meets the hour, or the day, that its schedules are set to, because of when it was started.
+    """
+    now = datetime.now(UTC)
+    noon = now.replace(hour=12, minute=0, second=5, microsecond=0)
+    ahead = noon + timedelta(days=(2 - now.weekday()) % 7) - now
+    return ahead if ahead > timedelta(0) else ahead + timedelta(days=7)
+
+
 @dataclass
 class Clock:
-    """The time of runs: the real one, and what tests have turned it by."""
+    """The time of runs: it begins on a Wednesday at noon, goes on as the real one does, and tests turn it."""
 
-    turned: timedelta = timedelta(0)
+    turned: timedelta = field(default_factory=until_wednesday)
 
     def __call__(self) -> datetime:
         """The time."""
         return datetime.now(UTC) + self.turned
+
+    def as_it_is(self) -> None:
+        """The real time, where other programs' clocks have a say."""
+        self.turned = timedelta(0)
 
     def turn(self, **by: float) -> None:
         """Some time passes."""

@@ -53,7 +53,8 @@ def main() -> None:
 class Replicas:
     """Processes of one Maint on one database."""
 
-    def __init__(self, workplace: Workplace, clock: Clock) -> None:
+    def __init__(self, workplace: Workplace, clock: Clock, program: str = "tests.scenario.serving") -> None:
+        self._program = program
         self._workplace = workplace
         self._clock = clock
         self._file = workplace.folder / "clock"
@@ -72,7 +73,7 @@ class Replicas:
     async def start(self) -> asyncio.subprocess.Process:
         """Another process, from its ready line on."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        arguments = ["-m", "tests.scenario.serving", str(self._settings), str(self._file)]
+        arguments = ["-m", self._program, str(self._settings), str(self._file)]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
@@ -106,9 +107,11 @@ class Replicas:
 
 
 @contextlib.asynccontextmanager
-async def replicas(workplace: Workplace, clock: Clock, number: int) -> AsyncIterator[Replicas]:
-    """So many processes."""
-    made = Replicas(workplace, clock)
+async def replicas(
+    workplace: Workplace, clock: Clock, number: int, program: str = "tests.scenario.serving"
+) -> AsyncIterator[Replicas]:
+    """So many processes of that program."""
+    made = Replicas(workplace, clock, program)
     try:
         for _ in range(number):  # one after the other: the first one makes the tables
             await made.start()

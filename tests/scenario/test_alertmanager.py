@@ -132,6 +132,7 @@ def tell(where: Monitoring, port: int) -> None:
 
 def watched(floor: Floor, monitoring: Monitoring) -> Floor:
     """A Maint that knows where Alertmanager can be asked."""
+    floor.clock.as_it_is()
     return hooked(floor, alertmanager={"api": monitoring.alertmanager})
 
 

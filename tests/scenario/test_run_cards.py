@@ -109,6 +109,7 @@ async def test_two_replicas_draw_one_card_and_count_a_click_once(
     """Whichever takes the click, whichever carries the run: one message, each effect once."""
     floor = floor_of(set_up(sandbox, site, tmp_path, postgres_url), site)
     two(floor)
+    floor.clock.as_it_is()
     async with floor.open(), serving(floor.workplace):
         cards = []
         for number in range(3):

@@ -1,7 +1,7 @@
 """14: no check calls what only serves to steal credentials, however it is written. Also kept by
 tests/steps/test_address.py, tests/steps/test_http_down.py (rebinding, proxies),
 tests/steps/test_http_redirects.py and tests/slack/test_app.py. Private and loopback addresses may be
-called: maint.yaml alone names targets."""
+called: maint.yaml alone names targets, and with `via:` the machine that calls for Maint."""
 
 import socket
 

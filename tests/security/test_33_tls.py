@@ -1,8 +1,8 @@
 """33: whoever answers proves who they are, and has a limited time. Also kept by tests/test_libpq.py
 (PostgreSQL), tests/steps/test_http_tls.py, tests/steps/test_ssh.py (host keys),
-tests/steps/test_redis_ping.py, tests/steps/kubernetes/test_client.py, tests/slack/test_board.py; pools and
-limits: docs/database.md. Where a target's TLS is not verified, `verify_tls: false` in maint.yaml says
-so."""
+tests/steps/test_redis_ping.py, tests/steps/test_via_postgres.py and tests/steps/test_via_redis.py (through
+another machine), tests/steps/kubernetes/test_client.py, tests/slack/test_board.py; pools and limits:
+docs/database.md. Where a target's TLS is not verified, `verify_tls: false` in maint.yaml says so."""
 
 import ssl
 from datetime import UTC, datetime, timedelta

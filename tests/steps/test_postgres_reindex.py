@@ -12,6 +12,7 @@ from runbooks.steps.action import Doubtful, Failed, Risk
 from runbooks.steps.postgres_indexes import left_overs
 from runbooks.steps.postgres_reindex import PostgresReindex
 from runbooks.steps.postgres_work import working
+from runbooks.steps.reach import Reach
 from tests.steps.maintaining import Notebook, do, execute, one, running_in, under_way
 from tests.steps.postgres_servers import at, make_login, session, until
 
@@ -119,14 +120,14 @@ async def test_a_lock_that_does_not_come_is_told(shop: str) -> None:
     assert one(shop, INVALID) == 0
 
 
-async def test_a_rebuild_of_somebody_else_is_left_alone(shop: str) -> None:
+async def test_a_rebuild_of_somebody_else_is_left_alone(shop: str, reach: Reach) -> None:
     """An invalid index that a session is at work on is not left over."""
     async with (
         session(shop, "BEGIN", "SELECT FROM orders LIMIT 1"),
         under_way("postgres.reindex", shop, {"index": "by_email"}, statement="REINDEX"),
     ):
         await until(shop, "EXISTS (SELECT FROM pg_index WHERE NOT indisvalid)")
-        async with working(at(shop), seconds=5) as work:
+        async with working(at(shop), reach, seconds=5) as work:
             assert await left_overs(work, [one(shop, "SELECT 'orders'::regclass::oid")]) == []
 
 

@@ -151,9 +151,9 @@ async def test_a_new_password_that_does_not_work_is_taken_back(
     """The old one works as before, and stands in the file."""
     works, tried = PostgresRotatePassword._works, []
 
-    async def not_the_new_one(self: Any, target: Any, user: str, password: str) -> bool:
+    async def not_the_new_one(self: Any, target: Any, call: Any, user: str, password: str) -> bool:
         tried.append(password)
-        return False if len(tried) == 3 else await works(self, target, user, password)
+        return False if len(tried) == 3 else await works(self, target, call, user, password)
 
     monkeypatch.setattr(PostgresRotatePassword, "_works", not_the_new_one)
 
@@ -187,11 +187,11 @@ async def test_when_nobody_can_tell_the_new_secret_is_kept(
     """The server went away in the middle: the file beside has what it may have been told."""
     works, tried = PostgresRotatePassword._works, []
 
-    async def away(self: Any, target: Any, user: str, password: str) -> bool:
+    async def away(self: Any, target: Any, call: Any, user: str, password: str) -> bool:
         tried.append(password)
         if len(tried) >= 3:
             raise NoConnection("db: no answer")
-        return await works(self, target, user, password)
+        return await works(self, target, call, user, password)
 
     with monkeypatch.context() as patched:
         patched.setattr(PostgresRotatePassword, "_works", away)

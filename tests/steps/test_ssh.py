@@ -141,7 +141,9 @@ async def test_the_connection_ends_with_the_report(sshd: Sshd) -> None:
 
 
 async def test_a_connection_that_drops_is_told(sshd: Sshd, reach: Reach) -> None:
-    """A connection lost in the middle ends the waiting step, and the next step, with that reason."""
+    """A connection lost in the middle ends whoever waits on it with that reason; the next step opens
+    another, and logs in once more."""
+    before = sshd.accepted()
     machine = await find_machine(sshd.target(), reach)
     step = asyncio.create_task(machine.run(["sleep", "30"], SOON))
     await asyncio.sleep(0.3)
@@ -151,7 +153,9 @@ async def test_a_connection_that_drops_is_told(sshd: Sshd, reach: Reach) -> None
     with pytest.raises(StepError, match="lost in the middle"):
         await step
     with pytest.raises(StepError, match="lost in the middle"):
-        await CHECKS["host.load"]().measure(sshd.target(), reach)
+        await machine.run(["true"], SOON)
+    assert (await CHECKS["host.load"]().measure(sshd.target(), reach)).values
+    assert sshd.accepted() - before == 2
 
 
 async def test_a_connection_that_drops_under_a_file_is_told(sshd: Sshd, reach: Reach) -> None:

@@ -26,9 +26,9 @@ SELECT current_user, rolsuper OR rolcreatedb, rolsuper OR rolbypassrls,
 """
 
 
-async def examine_database(target: PostgresTarget, reach: Reach) -> tuple[Examined, ...]:  # noqa: ARG001 - the hook
+async def examine_database(target: PostgresTarget, reach: Reach) -> tuple[Examined, ...]:
     """pg_dump of its version, and what the login may. Raises StepError when it cannot be reached."""
-    async with connect(target, read_only=True) as connection:
+    async with connect(target, reach, read_only=True) as connection:
         server = await look_at(connection)
         row = await (await connection.execute(_RIGHTS)).fetchone()
     assert row is not None

@@ -1,38 +1,35 @@
 """A database takes another one's name: the other one stays, under a name that says since when."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection, sql
 
-#: How often sessions are ended that come back before the name is gone.
-_TRIES = 5
+from runbooks.steps.backup.restoring import Restore
+from runbooks.steps.backup.server import connect
+
+#: Seconds between two looks at who is still there.
+_LOOK = 0.1
 
 
 async def put_in_place(
-    admin: AsyncConnection[Any], coming: str, name: str, now: datetime, replace: bool
+    admin: AsyncConnection[Any], what: Restore, coming: str, now: datetime, replace: bool
 ) -> str:
-    """Renames `coming`; what the database is called now that had the name, empty for none. When it cannot,
-    everything is as it was."""
+    """Renames `coming`; what the database is called now that had the name, empty for none. When it cannot, or
+    dies meanwhile, everything is as it was."""
+    name = what.database
     if not replace:
         await _rename(admin, coming, name)
         return ""
     before = f"{name[:40]}_before_{now:%Y%m%d_%H%M%S}"
-    await _allow(admin, name, False)  # or a pool would be back before the name is free
-    try:
-        await _end_sessions(admin, name)
+    async with _emptied(what, admin.info.dbname), admin.transaction():
         await _rename(admin, name, before)
-    except BaseException:
-        await _allow(admin, name, True)
-        raise
-    try:
         await _owned_alike(admin, coming, before)
         await _rename(admin, coming, name)
-    except BaseException:
-        await _rename(admin, before, name)
-        await _allow(admin, name, True)
-        raise
-    await _allow(admin, before, True)
     return before
 
 
@@ -57,19 +54,29 @@ async def _rename(admin: AsyncConnection[Any], name: str, new: str) -> None:
     await admin.execute(rename.format(sql.Identifier(name), sql.Identifier(new)))
 
 
-async def _allow(admin: AsyncConnection[Any], name: str, yes: bool) -> None:
-    allow = sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}")
-    await admin.execute(allow.format(sql.Identifier(name), sql.SQL("true" if yes else "false")))
+@asynccontextmanager
+async def _emptied(what: Restore, place: str) -> AsyncIterator[None]:
+    """While the block runs, whoever is in the database is ended. A rename waits five seconds for them to go,
+    and lets nobody in meanwhile: a pool that comes back waits until it is over."""
+    async with connect(what.target, what.reach, place) as connection:
+        ending = asyncio.create_task(_end_sessions(connection, what.database))
+        try:
+            yield
+        except psycopg.Error:
+            if ending.done() and (why := ending.exception()):
+                raise why from None  # it says more than that somebody is still there
+            raise
+        finally:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
 
 
-async def _end_sessions(admin: AsyncConnection[Any], name: str) -> None:
-    for _ in range(_TRIES):
-        found = await admin.execute(
-            "SELECT count(pg_terminate_backend(pid, 2000)) FROM pg_stat_activity WHERE datname = %s", [name]
+async def _end_sessions(connection: AsyncConnection[Any], name: str) -> None:
+    while True:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
         )
-        row = await found.fetchone()
-        if not row or not row[0]:
-            return
+        await asyncio.sleep(_LOOK)
 
 
 async def _owned_alike(admin: AsyncConnection[Any], name: str, like: str) -> None:

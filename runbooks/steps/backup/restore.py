@@ -90,10 +90,10 @@ class PostgresRestorePreview(_OfBackup):
         backup = await chosen(call.backups, self.of or target.name, self.backup, ("full", "schema"))
         now = call.now()
         into = self._into(backup, now)
-        async with connect(target, read_only=True) as connection:
+        async with connect(target, call, read_only=True) as connection:
             there = await databases(connection)
         saved: Mapping[str, Any] = backup.facts.get("tables", {})
-        present = await facts_of(target, into, ()) if into in there else {}
+        present = await facts_of(target, call, into, ()) if into in there else {}
         age = show((now - backup.taken_at).total_seconds(), "s")
         lost = "nothing: it is a new database"
         if into in there:
@@ -159,7 +159,7 @@ class PostgresRestore(_OfBackup):
     async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """What it would bring and what would be lost, by sizes: `postgres.restore_preview` counts rows."""
         backup = await chosen(reach.backups, self.of or target.name, self.backup, ("full", "schema"))
-        async with connect(target, read_only=True) as connection:
+        async with connect(target, reach, read_only=True) as connection:
             there = await databases(connection)
         age = show((reach.now() - backup.taken_at).total_seconds(), "s")
         rows = total_rows(backup.facts.get("tables", {}))
@@ -197,11 +197,12 @@ class PostgresRestore(_OfBackup):
         into = self._into(backup, call.now())
         async with AsyncExitStack() as stack:
             progress = await stack.enter_async_context(Progress(call.tell))
-            admin = await stack.enter_async_context(connect(target, MAINTENANCE))
+            admin = await stack.enter_async_context(connect(target, call, MAINTENANCE))
             server = await look_at(admin)
             there = await databases(admin)
             what = Restore(
                 target=target,
+                reach=call,
                 database=into,
                 backup=backup,
                 store=store,
@@ -225,11 +226,11 @@ class PostgresRestore(_OfBackup):
             else:
                 previous = await self._beside(admin, what, call)
         await call.backups.restored(backup.id)
-        return self._done(backup, into, previous, await self._warnings(target, previous))
+        return self._done(backup, into, previous, await self._warnings(target, call, previous))
 
     async def _into_present(self, what: Restore) -> None:
         """Tables that are gone, back into their database: all of them or none."""
-        present = await facts_of(what.target, what.database, ())
+        present = await facts_of(what.target, what.reach, what.database, ())
         wanted = {table if "." in table else f"public.{table}" for table in self.tables}
         if found := sorted(wanted & set(present)):
             raise StepError(
@@ -252,7 +253,7 @@ class PostgresRestore(_OfBackup):
             if not self.tables:
                 await self._compare(what, coming.name)
             what.progress.begin(f"giving it the name {what.database}")
-            previous = await put_in_place(admin, coming.name, what.database, call.now(), self.replace)
+            previous = await put_in_place(admin, what, coming.name, call.now(), self.replace)
             whole = True
         finally:
             if not whole:
@@ -261,14 +262,14 @@ class PostgresRestore(_OfBackup):
 
     async def _compare(self, what: Restore, database: str) -> None:
         what.progress.begin("comparing it with its snapshot")
-        found = await facts_of(what.target, database, what.backup.facts.get("checksums", ()))
+        found = await facts_of(what.target, what.reach, database, what.backup.facts.get("checksums", ()))
         if told := differences(what.backup.facts.get("tables", {}), found):
             raise Failed(f"{what.backup.name} is not what its snapshot had: {'; '.join(told)}")
 
-    async def _warnings(self, target: PostgresTarget, previous: str) -> tuple[str, ...]:
+    async def _warnings(self, target: PostgresTarget, call: Call, previous: str) -> tuple[str, ...]:
         if not previous:
             return ()
-        async with connect(target, MAINTENANCE, read_only=True) as connection:
+        async with connect(target, call, MAINTENANCE, read_only=True) as connection:
             settings = await about(connection, previous)
         kept = f"{previous} is still there: drop it when nobody misses it"
         if settings:

@@ -23,6 +23,7 @@ from runbooks.steps.backup.progress import Progress
 from runbooks.steps.backup.server import login_of
 from runbooks.steps.backup.stores import Store, store_named
 from runbooks.steps.backup.storing import leaving
+from runbooks.steps.reach import Shared
 from runbooks.targets import PostgresTarget, TargetBase
 
 #: Says the newest one instead of an id.
@@ -67,6 +68,7 @@ class Restore:
     """What is restored, and into which database."""
 
     target: PostgresTarget
+    reach: Shared
     database: str
     backup: Backup
     store: Store
@@ -81,7 +83,7 @@ class Restore:
 
 async def restore(what: Restore) -> None:
     """Restores it. Raises Failed, PlaceError: what the database has then is of no use."""
-    login = login_of(what.target, what.database)
+    login = await login_of(what.target, what.reach, what.database)
     argv: list[str | Path] = [
         what.programs.restore,
         f"--dbname={login.address}",

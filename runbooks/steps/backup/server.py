@@ -1,22 +1,29 @@
 """A PostgreSQL server as backups need it: connections that work for long, and databases made and dropped."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg import AsyncConnection, sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from runbooks.backups.naming import SCRATCH, token_of
 from runbooks.errors import StepError
 from runbooks.libpq import tls_arguments
+from runbooks.steps.action import Failed
 from runbooks.steps.postgres_session import CONNECT_TIMEOUT, refused, words
+from runbooks.steps.postgres_way import Way, way_to
+from runbooks.steps.reach import Shared
 from runbooks.targets import PostgresTarget
 
 #: What libpq takes from the environment, and no argument list shows.
 _SECRET = {"password": "PGPASSWORD"}
+#: What sessions of backups are called in the server.
+_NAME = "maint backup"
+#: The server is going, and with it the connection.
+_SHUTDOWN = (psycopg.errors.AdminShutdown, psycopg.errors.CrashShutdown)
 #: The first version whose DROP DATABASE knows FORCE.
 _FORCE = 130000
 
@@ -29,48 +36,63 @@ class Login:
     environment: dict[str, str]
 
 
-def _given(target: PostgresTarget, database: str | None) -> dict[str, Any]:
-    try:
-        given = conninfo_to_dict(target.url.get_secret_value())
-    except psycopg.ProgrammingError:
-        # Without its cause: libpq's words quote the address, and with it a piece of the password.
-        raise StepError(
-            f"libpq cannot read the url of {target.where()}: check the options behind its `?`"
-        ) from None
-    given = {**given, **tls_arguments(given)}
+def _given(way: Way, database: str | None) -> dict[str, Any]:
+    given = {**way.given, **tls_arguments(way.given), **way.detour}
     given.setdefault("connect_timeout", str(CONNECT_TIMEOUT))
     return {**given, "dbname": database} if database else given
 
 
-def login_of(target: PostgresTarget, database: str | None = None) -> Login:
-    """The login for pg_dump and pg_restore. Raises StepError for a url that is wrong."""
-    given = _given(target, database)
+async def login_of(
+    target: PostgresTarget, reach: Shared, database: str | None = None, token: str = ""
+) -> Login:
+    """The login for pg_dump and pg_restore, whose sessions have the `token` in their name. Raises StepError
+    for a url that is wrong."""
+    given = _given(await way_to(target, reach), database)
     if given.pop("sslpassword", None):
         raise StepError(f"the url of {target.where()} has an sslpassword, which pg_dump takes only in sight")
     environment = {_SECRET[name]: str(given.pop(name)) for name in tuple(given) if name in _SECRET}
-    return Login(address=make_conninfo(**given), environment={**environment, "PGAPPNAME": "maint backup"})
+    return Login(address=make_conninfo(**given), environment={**environment, "PGAPPNAME": _named(token)})
+
+
+def _named(token: str) -> str:
+    return f"{_NAME} {token}".strip()
+
+
+async def end_sessions_of(connection: AsyncConnection[Any], token: str) -> None:
+    """Ends the sessions with that token in their name: a pg_dump may outlive who began it, and with it the
+    snapshot that keeps vacuum from its work."""
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [_named(token)]
+    )
 
 
 @asynccontextmanager
 async def connect(
-    target: PostgresTarget, database: str | None = None, *, read_only: bool = False
+    target: PostgresTarget, reach: Shared, database: str | None = None, *, read_only: bool = False
 ) -> AsyncIterator[AsyncConnection[Any]]:
     """A connection without a time limit on statements, in autocommit. Raises NoConnection, and StepError in
-    place of what the server says."""
-    given = _given(target, database)
+    place of what the server says, and of whatever fails in the block when the way there was lost."""
+    way = await way_to(target, reach)
+    given = _given(way, database)
     options = ["-c statement_timeout=0", "-c idle_in_transaction_session_timeout=0", "-c lock_timeout=30s"]
     if read_only:
         options.append("-c default_transaction_read_only=on")
     given["options"] = " ".join([str(given.get("options") or ""), *options]).strip()
-    given["application_name"] = "maint backup"
+    given["application_name"] = _NAME
     try:
         connection = await AsyncConnection.connect(**given, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
-        raise refused(error, target) from error
+        raise await refused(error, target, way) from error
     try:
-        yield connection
+        with _lost_said(way):
+            yield connection
     except psycopg.OperationalError as error:
-        raise StepError(f"{target.where()} broke off: {words(error, target)}") from error
+        if not (connection.closed or isinstance(error, _SHUTDOWN)):
+            raise StepError(f"{target.where()} refused: {words(error, target)}") from error
+        raise StepError(
+            f"{target.where()} went away in the middle ({words(error, target)}): look why it went, and try "
+            "again when it is back. What is left there of this is removed then"
+        ) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise StepError(
             f"{target.where()} does not allow that: {words(error, target)}. A login that backs up reads all:"
@@ -80,6 +102,22 @@ async def connect(
         raise StepError(f"{target.where()} refused: {words(error, target)}") from error
     finally:
         await connection.close()
+
+
+@contextmanager
+def _lost_said(way: Way) -> Iterator[None]:
+    """Programs and the library only see that somebody hung up: who it was is known here."""
+    try:
+        yield
+    except (StepError, psycopg.Error) as error:
+        if (lost := way.lost()) is None:
+            raise
+        output = error.output if isinstance(error, Failed) else ""
+        raise Failed(
+            f"{lost}, and nothing of this step counts: look at that machine, its sshd's log and the network, "
+            "then press Retry",
+            output,
+        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection, sql
 
 from runbooks.errors import StepError
 from runbooks.steps.backup.server import connect
+from runbooks.steps.reach import Shared
 from runbooks.targets import PostgresTarget
 
 #: Differences that are told; the rest is counted.
@@ -39,10 +40,12 @@ _SUM = (
 
 
 @asynccontextmanager
-async def open_snapshot(target: PostgresTarget) -> AsyncIterator[tuple[AsyncConnection[Any], str]]:
+async def open_snapshot(
+    target: PostgresTarget, reach: Shared
+) -> AsyncIterator[tuple[AsyncConnection[Any], str]]:
     """A connection that sees the database as it is now, however long it takes, and the snapshot's name for
     pg_dump."""
-    async with connect(target, read_only=True) as connection:
+    async with connect(target, reach, read_only=True) as connection:
         await _prepare(connection)
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         found = await (await connection.execute("SELECT pg_export_snapshot()")).fetchone()
@@ -50,9 +53,11 @@ async def open_snapshot(target: PostgresTarget) -> AsyncIterator[tuple[AsyncConn
         yield connection, str(found[0])
 
 
-async def facts_of(target: PostgresTarget, database: str, checksums: Sequence[str]) -> dict[str, Any]:
+async def facts_of(
+    target: PostgresTarget, reach: Shared, database: str, checksums: Sequence[str]
+) -> dict[str, Any]:
     """What that database has now."""
-    async with connect(target, database, read_only=True) as connection:
+    async with connect(target, reach, database, read_only=True) as connection:
         await _prepare(connection)
         return await count(connection, checksums)
 

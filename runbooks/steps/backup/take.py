@@ -19,7 +19,7 @@ from runbooks.steps.action import Action, ActionTimeout, Call, Done, Failed, Pre
 from runbooks.steps.backup.dumping import Dump, Dumped, dump_into, stage
 from runbooks.steps.backup.programs import find_programs
 from runbooks.steps.backup.progress import Progress
-from runbooks.steps.backup.server import Server, connect, login_of, look_at
+from runbooks.steps.backup.server import Server, connect, end_sessions_of, login_of, look_at
 from runbooks.steps.backup.snapshot import count, open_snapshot, total_rows
 from runbooks.steps.backup.stores import Store, store_named
 from runbooks.steps.backup.storing import complete, leaving, missing, store_in_all, tidy
@@ -108,7 +108,7 @@ class PostgresBackup(Action[PostgresTarget]):
 
     async def foresee(self, target: PostgresTarget, reach: Reach) -> Preview:
         """How much it would be, how long it usually takes, and how much room there is."""
-        async with connect(target, read_only=True) as connection:
+        async with connect(target, reach, read_only=True) as connection:
             server = await look_at(connection)
         known = await reach.backups.present(target.name)
         like = [each for each in known if (each.database, each.kind) == (server.database, self.what)]
@@ -143,11 +143,12 @@ class PostgresBackup(Action[PostgresTarget]):
         target, call, store, progress = making.target, making.call, making.store, making.progress
         began = time.monotonic()
         async with AsyncExitStack() as stack:
-            connection, snapshot = await stack.enter_async_context(open_snapshot(target))
+            connection, snapshot = await stack.enter_async_context(open_snapshot(target, call))
             taken_at = call.now()
             server = await look_at(connection)
             programs = await find_programs(target, server.major)
             known = await call.backups.present(target.name)
+            await end_sessions_of(connection, making.token)
             await tidy(target.name, store, making.token, frozenset(each.name for each in known), progress)
             await self._check_room(making, server, known)
             name = file_name(
@@ -161,7 +162,7 @@ class PostgresBackup(Action[PostgresTarget]):
             )
             part = await stage(await stack.enter_async_context(leaving()), store, name)
             dump = Dump(
-                login=login_of(target),
+                login=await login_of(target, call, token=making.token),
                 snapshot=snapshot,
                 programs=programs,
                 where=target.where(),

@@ -68,7 +68,7 @@ class PostgresVerifyBackup(Action[PostgresTarget]):
         if not isinstance(place, PostgresTarget):
             raise StepError(f"there is no target {self.scratch} of the type postgres")
         began = time.monotonic()
-        async with Progress(call.tell) as progress, connect(place) as admin:
+        async with Progress(call.tell) as progress, connect(place, call) as admin:
             server = await look_at(admin)
             programs = await find_programs(place, server.major)
             scratch = Scratch(admin, call.key)
@@ -78,6 +78,7 @@ class PostgresVerifyBackup(Action[PostgresTarget]):
                 await make_database(admin, scratch.name, backup.facts["settings"])
                 what = Restore(
                     target=place,
+                    reach=call,
                     database=scratch.name,
                     backup=backup,
                     store=store,
@@ -90,23 +91,23 @@ class PostgresVerifyBackup(Action[PostgresTarget]):
                 await restore(what)
                 seconds = time.monotonic() - began
                 progress.begin("comparing it with its snapshot")
-                await self._compare(place, scratch.name, backup)
+                await self._compare(place, call, scratch.name, backup)
                 progress.begin("asking what the runbook demands")
-                await self._demand(place, scratch.name)
+                await self._demand(place, call, scratch.name)
             finally:
                 await _dropped(admin, scratch.name)
         await call.backups.proven(backup.id)
         return self._done(backup, seconds, call)
 
-    async def _compare(self, target: PostgresTarget, database: str, backup: Backup) -> None:
+    async def _compare(self, target: PostgresTarget, call: Call, database: str, backup: Backup) -> None:
         wanted: Mapping[str, Any] = backup.facts.get("tables", {})
-        found = await facts_of(target, database, backup.facts.get("checksums", ()))
+        found = await facts_of(target, call, database, backup.facts.get("checksums", ()))
         if told := differences(wanted, found):
             raise Failed(f"the backup {backup.name} is not what its snapshot had: {'; '.join(told)}")
 
-    async def _demand(self, target: PostgresTarget, database: str) -> None:
+    async def _demand(self, target: PostgresTarget, call: Call, database: str) -> None:
         for statement in self.assertions:
-            async with connect(target, database, read_only=True) as connection:
+            async with connect(target, call, database, read_only=True) as connection:
                 cursor = await connection.execute(statement.encode())
                 rows = await cursor.fetchall() if cursor.description else []
             if rows != [(True,)]:
