@@ -108,7 +108,7 @@ def _same_everywhere() -> None:
     )
 
 
-_IN_MEMORY, _ROOM = Path("/dev/shm"), 4 << 30  # noqa: S108 - the folder in it is made by mkdtemp
+_IN_MEMORY, _ROOM = Path("/dev/shm"), 4 << 30
 
 
 @pytest.fixture(scope="session")

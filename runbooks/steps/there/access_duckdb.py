@@ -65,7 +65,8 @@ from (select fits, left(part[3], 5) as status, {took} as took,
                   from read_csv('{path}', auto_detect = false, header = false, delim = '\x01\x02\x03\x04',
                       quote = '', escape = '', new_line = '\\n', compression = 'none',
                       nullstr = '{none}',
-                      store_rejects = true, rejects_limit = 0, buffer_size = {buffer}, max_line_size = {longest},
+                      store_rejects = true, rejects_limit = 0,
+                      buffer_size = {buffer}, max_line_size = {longest},
                       columns = {{'line': 'VARCHAR'}})))) as lines
 left join known using (request)
 group by all
