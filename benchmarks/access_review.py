@@ -1,6 +1,8 @@
 """A review of a 1 GB access log, beside DuckDB on the same file and an awk that goes over it once.
 
-The log's truth is known from how it is made; every way must come to the same numbers. The limits are about
+The log's truth is known from how it is made; every way must come to the same numbers: what each route's
+requests ended with and took, who was turned away, and how many lines are of other days or of nothing that is
+understood. The limits are about
 the wall time of the whole step, from its start to its report, and about the memory of all its processes.
 """
 
@@ -26,8 +28,11 @@ SIZE = 1_025_000_000
 #: Different lines, of which the log is made again and again in another order; and lines of it that nobody
 #: understands, in each round.
 LINES, DIRTY = 400_000, 4
+#: One line in so many is of another day.
+OTHERS = 1000
 ROUNDS = 3
 DAYS = [date(2026, 11, 15 + number) for number in range(7)]
+BEFORE = date(2026, 11, 14)
 #: MB that all processes of a review may hold, and the limits of the ratios.
 MEMORY, BESIDE_DUCKDB, BESIDE_AWK = 200.0, 1.3, 1.0
 
@@ -49,8 +54,9 @@ _AGENTS = [f"Mozilla/5.0 (X11; Linux x86_64; rv:{n}.0) Firefox/{n}.0" for n in r
 _STATUSES = ((200, 85), (304, 5), (404, 6), (401, 1), (403, 1), (500, 1), (502, 1))
 
 _AWK = r"""
-BEGIN { FS = "\"" }
+BEGIN { FS = "\""; split(DAYS, w, ","); for (i in w) inside[w[i]] }
 NF != 7 { bad++; next }
+!(substr($1, length($1) - 27, 11) in inside) { other++; next }
 {
   i = index($2, "?"); p = i ? substr($2, 1, i - 1) : $2
   if (p in known) r = known[p]
@@ -68,7 +74,7 @@ NF != 7 { bad++; next }
   if (st == 401 || st == 403) { split($1, x, " "); cl[x[1]]++; ua[$6]++ }
 }
 END {
-  print "lines|" total "|" bad; print "sum|" sum
+  print "lines|" total "|" other "|" bad; print "sum|" sum
   for (k in c) print "s|" k "|" c[k]
   for (k in h) print "h|" k "|" h[k]
   for (k in cl) print "c|" k "|" cl[k]
@@ -78,25 +84,29 @@ END {
 
 _DUCKDB = """
 import duckdb, json, sys
-path = sys.argv[1]
+path, days = sys.argv[1], sys.argv[2].split(",")
 db = duckdb.connect(config={"threads": 2, "memory_limit": "1GB"})
 db.execute("set enable_progress_bar = false")
 db.execute(f'''create temp table counted as
   select split_part(req, '?', 1) as req, status, t, case when status in (401, 403) then ip end as ip,
-    case when status in (401, 403) then ua end as ua, count(*) as n
+    case when status in (401, 403) then ua end as ua,
+    substring(d, 2, 11) in {tuple(days)} as inside, count(*) as n
   from read_csv('{path}', header = false, auto_detect = false, delim = ' ', quote = '"', escape = '"',
-    ignore_errors = true, columns = {{'ip': 'VARCHAR', 'i': 'VARCHAR', 'u': 'VARCHAR', 'd': 'VARCHAR',
-      'z': 'VARCHAR', 'req': 'VARCHAR', 'status': 'INTEGER', 'size': 'BIGINT', 'ref': 'VARCHAR',
-      'ua': 'VARCHAR', 't': 'DECIMAL(9,3)'}}) group by all''')
+    store_rejects = true, rejects_limit = 0,
+    columns = {{'ip': 'VARCHAR', 'i': 'VARCHAR', 'u': 'VARCHAR', 'd': 'VARCHAR', 'z': 'VARCHAR',
+      'req': 'VARCHAR', 'status': 'INTEGER', 'size': 'BIGINT', 'ref': 'VARCHAR', 'ua': 'VARCHAR',
+      't': 'DECIMAL(9,3)'}}) group by all''')
 db.execute('''create temp table routed as
   with routes as (select req, regexp_replace(regexp_replace(split_part(req, ' ', 1) || ' ' ||
       split_part(req, ' ', 2), '/[0-9]+', '/:id', 'g'), 'app[.][0-9a-f]+[.]js', 'app.:id.js') as route
     from (select distinct req from counted))
   select route, status, (t * 1000)::integer as ms, ip, ua, sum(n)::bigint as n from counted
-  join routes using (req) group by all''')
+  join routes using (req) where inside group by all''')
 rows = lambda query: db.execute(query).fetchall()
 print(json.dumps({
     "lines": rows("select sum(n)::bigint from routed")[0][0],
+    "other": rows("select sum(n)::bigint from counted where not inside")[0][0],
+    "bad": rows("select count(distinct line) from reject_errors")[0][0],
     "s": rows("select route, status, sum(n)::bigint from routed group by all"),
     "h": rows("select route, ms, sum(n)::bigint from routed group by all"),
     "c": rows("select ip, sum(n)::bigint from routed where ip is not null group by all"),
@@ -110,6 +120,7 @@ class Truth:
 
     def __init__(self) -> None:
         self.lines = 0
+        self.others = 0
         self.dirty = 0
         self.statuses: Counter[tuple[str, int]] = Counter()
         self.times: Counter[tuple[str, int]] = Counter()
@@ -130,7 +141,7 @@ def make(path: Path) -> Truth:
         thing = chance.randrange(9_000)
         values = {"n": thing, "m": thing % 50, "h": f"{thing:06}", "w": chance.choice(_WORDS)}
         client, agent = f"10.{chance.randrange(3)}.0.{chance.randrange(250)}", chance.choice(_AGENTS)
-        day = DAYS[number * len(DAYS) // LINES]
+        day = BEFORE if number % OTHERS == 0 else DAYS[number * len(DAYS) // LINES]
         head = f"{client} - - [{day:%d/%b/%Y}:{number % 24:02}:00:00 +0000]"
         rows.append(
             f'{head} "{method} {pattern.format(**values)} HTTP/1.1"'
@@ -138,6 +149,10 @@ def make(path: Path) -> Truth:
         )
         route = f"{method} {pattern.partition('?')[0].replace('0c{h}', ':id').replace('{n}', ':id')}"
         route = route.replace("{m}", ":id")
+        if day is BEFORE:
+            once.others += 1
+            continue
+        once.lines += 1
         once.statuses[route, status] += 1
         once.times[route, took] += 1
         if status in (401, 403):
@@ -150,7 +165,7 @@ def make(path: Path) -> Truth:
             chance.shuffle(rows)
             file.write(b"".join(rows))
             file.write(b"".join(dirty))
-    truth.lines, truth.dirty = times * LINES, times * len(dirty)
+    truth.lines, truth.others, truth.dirty = times * once.lines, times * once.others, times * len(dirty)
     for name in ("statuses", "times", "clients", "agents"):
         getattr(truth, name).update({key: count * times for key, count in getattr(once, name).items()})
     return truth
@@ -211,8 +226,9 @@ def _answer(said: str) -> dict[str, Any]:
 def _check_ours(said: str, truth: Truth, engine: str) -> None:
     found = _answer(said)
     assert found["engine"] == engine, found["why"]
-    assert (found["lines"], found["unread"]) == (truth.lines + truth.dirty, truth.dirty)
-    assert found["understood"] == truth.lines
+    counted = (found["understood"], found["outside"], found["unread"])
+    assert counted == (truth.lines, truth.others, truth.dirty)
+    assert found["lines"] == sum(counted)
     for row in found["routes"]:
         route = row["route"]
         assert {(route, int(status)): n for status, n in row["statuses"].items()} == {
@@ -240,7 +256,10 @@ def _percentile(cells: list[tuple[int, int]], count: int, percent: int) -> int:
 
 def _check_awk(said: str, truth: Truth) -> None:
     rows = [row.split("|") for row in said.splitlines()]
-    assert next(row for row in rows if row[0] == "lines") == ["lines", str(truth.lines), str(truth.dirty)]
+    assert next(row for row in rows if row[0] == "lines") == [
+        "lines",
+        *map(str, (truth.lines, truth.others, truth.dirty)),
+    ]
     assert {(row[1], int(row[2])): int(row[3]) for row in rows if row[0] == "s"} == truth.statuses
     assert {(row[1], int(row[2])): int(row[3]) for row in rows if row[0] == "h"} == truth.times
     assert {row[1]: int(row[2]) for row in rows if row[0] == "c"} == truth.clients
@@ -249,7 +268,7 @@ def _check_awk(said: str, truth: Truth) -> None:
 
 def _check_duckdb(said: str, truth: Truth) -> None:
     found = json.loads(said)
-    assert found["lines"] == truth.lines
+    assert (found["lines"], found["other"], found["bad"]) == (truth.lines, truth.others, truth.dirty)
     assert {(route, status): n for route, status, n in found["s"]} == truth.statuses
     assert {(route, took): n for route, took, n in found["h"]} == truth.times
     assert dict(found["c"]) == truth.clients
@@ -263,12 +282,13 @@ def _measure() -> list[Figure]:
         quiet = time.time() - 3600  # or DuckDB would leave it alone, as one that is being written to
         os.utime(path, (quiet, quiet))
         ours = [sys.executable, "-I", "-c", program("access_review")]
+        days = ",".join(f"{day:%d/%b/%Y}" for day in DAYS)
         ways: dict[str, tuple[list[str], str, Callable[[str], None]]] = {
             "base": (ours, _asked(path, "base"), lambda said: _check_ours(said, truth, "base")),
             "duckdb": (ours, _asked(path, "duckdb"), lambda said: _check_ours(said, truth, "duckdb")),
-            "awk": (["awk", _AWK, str(path)], "", lambda said: _check_awk(said, truth)),
+            "awk": (["awk", "-v", f"DAYS={days}", _AWK, str(path)], "", lambda said: _check_awk(said, truth)),
             "alone": (
-                [sys.executable, "-c", _DUCKDB, str(path)],
+                [sys.executable, "-c", _DUCKDB, str(path), days],
                 "",
                 lambda said: _check_duckdb(said, truth),
             ),

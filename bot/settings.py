@@ -34,6 +34,7 @@ from bot.escalation_settings import (
 )
 from bot.hook_settings import Hooks, hook_faults
 from bot.satisfiable import stuck_gates, stuck_grants
+from bot.schedule_settings import RunbookTimes, schedules_faults, timed
 from bot.trend_settings import TrendSettings
 from commands import GRANTABLE
 from runbooks.access import Grant, Role, TerminalGrant
@@ -155,6 +156,7 @@ class Settings(Spec):
     trends: TrendSettings = TrendSettings()
     roles: dict[Name, Role] = Field(default_factory=dict)
     grants: tuple[Grant, ...] = Field(default=(), strict=False)
+    schedules: dict[Name, RunbookTimes] = Field(default_factory=dict)
     terminal: tuple[TerminalGrant, ...] | None = Field(default=None, strict=False)
     logins: dict[Annotated[str, AfterValidator(_login)], Annotated[str, AfterValidator(_user_id)]] = Field(
         default_factory=dict
@@ -249,6 +251,10 @@ def load_settings(
             # A team that has no such role or channel uses the rest of what ships.
             said = dict.fromkeys(f"{fault.message}: {fault.hint}" for fault in missing)
             unfit[runbook.name] = "; ".join(said)
+    if runbooks is not None:
+        there = settings.targets if settings is not None else None
+        faults += schedules_faults(document, runbooks, there, unfit)
+        runbooks = timed(document, runbooks)
     override = environ.get(DATABASE_VARIABLE)
     if override:
         try:

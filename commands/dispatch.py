@@ -200,7 +200,8 @@ class Dispatcher:
             )
         except FormNeeded as error:
             outcome = Outcome.INVALID
-            reply = replace(message("Some parameters are missing or wrong", str(error)), form=error.form)
+            wrong = "Some parameters are missing or wrong" if error.form.faults else "Say which target"
+            reply = replace(message(wrong, str(error)), form=error.form)
         except UsageError as error:
             outcome, reply = Outcome.INVALID, message("That does not fit", str(error))
         except Refused as error:

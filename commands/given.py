@@ -41,8 +41,15 @@ class FormNeeded(UsageError):
     """A runbook cannot be run with what was given. `form` is the same for whoever can show a form."""
 
     def __init__(
-        self, program: str, word: str, runbook: Runbook, given: Mapping[str, str], faults: Mapping[str, str]
+        self,
+        program: str,
+        word: str,
+        runbook: Runbook,
+        given: Mapping[str, str],
+        faults: Mapping[str, str],
+        why: str = "",
     ) -> None:
+        """`why`: what is to be read before the faults, or in their place."""
         secret = secret_names(runbook.params)
         self.form = RunForm(
             word=word,
@@ -50,7 +57,7 @@ class FormNeeded(UsageError):
             given={key: given[key] for key in runbook.params if key in given and key not in secret},
             faults=dict(faults),
         )
-        lines = [f"{name}: {fault}" for name, fault in faults.items()]
+        lines = [*([why] if why else []), *(f"{name}: {fault}" for name, fault in faults.items())]
         lines.append(f"Complete it: {program} {word} {_completed(runbook, given, faults, secret)}")
         super().__init__("\n".join(lines))
 

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -12,16 +12,19 @@ from commands.given import FormNeeded, check_typed, parse_given, secrets_in
 from commands.needs import Needs
 from commands.reply import Element, Fields, Listing, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import approval_of, check_plan, find_runbook, short
+from commands.sole_targets import with_sole_targets
 from commands.times import ago, clock
 from commands.words import counted
+from runbooks.engine.brakes import windowed
 from runbooks.errors import UsageError
 from runbooks.records.runs import LockRow
 from runbooks.spec.params import ParamFaults, parse_params
 from runbooks.spec.plan import Plan as Planned
 from runbooks.spec.planned import PlannedStep
-from runbooks.spec.runbook import Runbook
+from runbooks.spec.runbook import Runbook, Window
 from runbooks.steps.action import Preview, Risk
 from runbooks.steps.choices import look_up_choices
+from runbooks.watch.fire_times import opening
 
 #: Seconds that an endpoint of choices gets to answer.
 LOOK_UP = 5.0
@@ -58,11 +61,15 @@ class Plan(Command):
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress
     ) -> Reply:
         """The plan."""
-        runbook, given = understood(request, words, services, self.word)
+        runbook, typed = understood(request, words, services, self.word)
+        given = with_sole_targets(request, services, runbook, typed).given
         plan, approval = await allowed_plan(request, services, runbook, given, self.word)
         previews = await services.runs.previews(runbook.name, given, approval)
         locks = await services.runs.locks()
-        return drawn(plan, locks, await services.runs.paused(), services.now(), previews)
+        now = services.now()
+        found = drawn(plan, locks, await services.runs.paused(), now, previews)
+        closed = _closed(runbook.window, plan, now)
+        return replace(found, elements=(*found.elements[:-1], *closed, found.elements[-1]))
 
 
 def understood(
@@ -110,6 +117,19 @@ async def _check_choices(services: Services, runbook: Runbook, given: Mapping[st
     }
     if asked:
         await asyncio.to_thread(parse_params, runbook.params, given, services.targets, choices=asked)
+
+
+def _closed(window: Window | None, plan: Planned, now: datetime) -> Iterable[Note]:
+    """Until when a run that began now would wait for its window."""
+    risks = windowed(plan.as_json())
+    acts = any(step.risk in risks for step in plan.steps)
+    if window is None or not acts:
+        return
+    opens, _ = opening(window, now)
+    if opens > now:
+        what = "what changes anything" if Risk.LOW in risks else "steps of risk medium or high"
+        when = f"{opens.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        yield Note(f"Its window is {window.words}: {what} would wait until {when}.")
 
 
 def drawn(

@@ -3,11 +3,12 @@
 from datetime import datetime
 
 from commands.command import ActorKind, Command, Group, Progress, Request, Services
-from commands.given import secrets_in
+from commands.given import FormNeeded, secrets_in
 from commands.needs import Needs
 from commands.plan import allowed_plan, holder, understood
 from commands.reply import Element, Note, Paragraph, Reply, Span, code, strong
 from commands.rights import short
+from commands.sole_targets import is_felt, with_sole_targets
 from runbooks.records.runs import RunRow, RunView
 from runbooks.spec.runbook import Runbook
 
@@ -19,7 +20,8 @@ class Run(Command):
     summary = "Run a runbook"
     usage = "RUNBOOK [key=value …]"
     about = (
-        "Starts a runbook. What is missing or wrong is asked for in a form, before anything is started. "
+        "Starts a runbook. What is missing or wrong is asked for in a form, before anything is started; a "
+        "target that nothing else fits than is filled in, and shown before anything that can be felt. "
         "The run has one card, with its steps and the buttons that fit the moment. When a target that it "
         "needs is taken by another run, it waits for its turn, and says behind whom. At the terminal the run "
         "is followed until it is over or waits for people, with the exit codes 0 (succeeded), 1 (waits for "
@@ -44,8 +46,13 @@ class Run(Command):
         self, request: Request, words: tuple[str, ...], services: Services, progress: Progress
     ) -> Reply:
         """Starts it, once however often the request is carried out."""
-        runbook, given = understood(request, words, services, self.word)
-        _, approval = await allowed_plan(request, services, runbook, given, self.word)
+        runbook, typed = understood(request, words, services, self.word)
+        completed = with_sole_targets(request, services, runbook, typed)
+        given = completed.given
+        plan, approval = await allowed_plan(request, services, runbook, given, self.word)
+        if completed.filled and is_felt(plan.as_json()):
+            why = f"Nothing else fits than {completed.words}; what it does can be felt, so say it."
+            raise FormNeeded(request.program, self.word, runbook, given, {}, why)
         channel, name = card_channel(request, services, runbook)
         run = await services.runs.start(
             runbook.name,
@@ -56,7 +63,7 @@ class Run(Command):
             key=f"request:{request.correlation}",
             approval=approval,
         )
-        return started(request, run, await services.runs.view(run.id), services.now())
+        return started(request, run, await services.runs.view(run.id), services.now(), completed.words)
 
 
 def card_channel(request: Request, services: Services, runbook: Runbook) -> tuple[str, str]:
@@ -71,12 +78,13 @@ def card_channel(request: Request, services: Services, runbook: Runbook) -> tupl
     return (place.id, place.name) if request.actor.kind is ActorKind.SLACK else ("", "")
 
 
-def started(request: Request, run: RunRow, view: RunView | None, now: datetime) -> Reply:
-    """What is said of a run that was just started."""
+def started(request: Request, run: RunRow, view: RunView | None, now: datetime, filled: str = "") -> Reply:
+    """What is said of a run that was just started. `filled`: the targets that nobody has named."""
     program, id_ = request.program, short(run.id)
     where = _where(request, run)
     elements: list[Element] = [
         Paragraph((strong(run.title), Span("  run "), code(id_))),
+        *([Paragraph(f"With {filled}: nothing else fits.")] if filled else []),
         *(Paragraph(text) for text in waits(program, view, now)),
         Note(f'{where}{program} runs {id_} shows it, {program} cancel {id_} "why" stops it.'),
     ]

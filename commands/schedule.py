@@ -245,7 +245,7 @@ def _line(
     note = [*_paused(row), *_last(last)]
     if row is not None and row.skip_next:
         note.append("its next time is left out")
-    spans = [strong(entry.id), Span(f"  {entry.runbook.title}  ·  {entry.schedule.words}  ·  ")]
+    spans = [strong(entry.id), Span(f"  {entry.title}  ·  {entry.schedule.words}  ·  ")]
     return Line(
         mark=Mark.SKIPPED if paused else Mark.TO_DO,
         text=(*spans, *_times(request, times)),

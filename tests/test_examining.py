@@ -108,7 +108,7 @@ async def test_folders_that_runbooks_name_are_looked_at(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
 
     def prune(id_: str, folder: str, **fields: Any) -> dict[str, Any]:
-        rule = {"target": "here", "folder": folder, "match": ["*.gz"], "older_than": "30d"}
+        rule = {"target": "here", "folder": folder, "match": ["*.gz"], "older_than": "30d", "shown": "x"}
         return {"id": id_, "title": id_, "logs.prune": {**rule, **fields}}
 
     steps = [

@@ -13,6 +13,13 @@ from tests.spec.kinds import KINDS
 ENVIRON = {
     name: f"s3cret-{name}" for name in ("MAINT_DB_PASSWORD", "APP_TOKEN", "DB_PASSWORD", "REDIS_PASSWORD")
 }
+#: Stands for the runbook that an example puts on a schedule.
+SCHEDULED = """\
+name: log-maintenance
+title: Logs
+params: {host: {type: target, of: host}, folder: {}}
+steps: [{id: look, http.probe: {}}]
+"""
 #: A commented line that is an example; explanations begin with ##.
 EXAMPLE = re.compile(r"^( *)# (.*)$")
 
@@ -21,6 +28,7 @@ def load(path: Path) -> Loaded:
     """What that maint.yaml says, without the runbooks that ship."""
     library = path.parent / "library"
     library.mkdir(exist_ok=True)
+    (library / "log-maintenance.yaml").write_text(SCHEDULED)
     return load_settings(path, ENVIRON, kinds=KINDS, library=library)
 
 
@@ -77,7 +85,7 @@ def test_each_example_works_when_it_is_uncommented(tmp_path: Path) -> None:
     text = path.read_text()
     parts = examples(text)
 
-    assert len(parts) == 15
+    assert len(parts) == 16
     for part in parts:
         path.write_text(uncommented(text, part))
         load(path)
@@ -93,6 +101,7 @@ def test_each_example_works_when_it_is_uncommented(tmp_path: Path) -> None:
         "RedisTarget",
     }
     assert found.grants[0].role == "admin"
+    assert list(found.schedules) == ["log-maintenance"]
 
 
 def test_an_existing_file_is_left_alone(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The demo's maint.yaml: what a team would write that looks after the shop."""
 
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -57,7 +58,13 @@ def write_settings(
     refuse_others(folder)
     (folder / "runbooks").mkdir(exist_ok=True)
     targets = _targets(shop, journal, services)
-    settings = {**_settings(workspace), "grants": _grants(targets), "targets": targets}
+    schedules = {**_schedules(folder), **(_schedules_of_services() if services else {})}
+    settings = {
+        **_settings(workspace),
+        "schedules": {name: {"schedule": [each]} for name, each in schedules.items()},
+        "grants": _grants(targets),
+        "targets": targets,
+    }
     _write_runbooks(folder)
     _write_token(folder / HOOK_FILE)
     path.write_text(_HEAD + yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
@@ -113,6 +120,32 @@ def _settings(workspace: Workspace) -> dict[str, Any]:
         "rotations": {"oncall": {"people": [workspace.member(name).id for name in ("sre1", "sre2")]}},
         "escalation": {"policies": _POLICIES, "routes": [{"severity": "critical", "policy": "demo"}]},
     }
+
+
+def _schedules(folder: Path) -> dict[str, Any]:
+    """When what ships runs by itself. No log-maintenance where the folder's name is none that it takes."""
+    there = str(folder.absolute())
+    logs = {"host": "local", "folder": there, "tmp": there, "tmp_names": "shop-*"}
+    review = _at("Monday 9:00", log="shop-access-log")
+    fits = re.fullmatch(r"(/[A-Za-z0-9._-]+){2,}", there)
+    return {**({"log-maintenance": _at("daily 2:00", **logs)} if fits else {}), "access-log-review": review}
+
+
+def _schedules_of_services() -> dict[str, Any]:
+    """The same of the database. Its maintenance has no window: it is to be tried out at any hour."""
+    stored = {"target": "db", "store": "backups"}
+    app = {"app": "shop", "log": "shop-access-log", "db": "db", "cache": "cache", "host": "local"}
+    return {
+        "backup-daily": _at("daily 02:30", **stored),
+        "backup-weekly": _at("every Sunday 03:30", **stored),
+        "backup-verify": _at("first Sunday of the month 04:00", target="db"),
+        "database-maintenance": _at("2nd Monday 21:00", **stored),
+        "performance-review": _at("Monday 10:00", **app),
+    }
+
+
+def _at(when: str, **params: str) -> dict[str, Any]:
+    return {"on": when, "timezone": "Europe/Berlin", "channel": "ops", "params": params}
 
 
 def _grants(targets: dict[str, Any]) -> list[dict[str, Any]]:

@@ -18,12 +18,12 @@ from bot.slack.gateway import Envelope, Gateway
 from bot.slack.modals import MOST_OPTIONS, PARAM, RUN, kept_in, options, run_form
 from commands.command import Services
 from commands.reply import RunForm
+from commands.sole_targets import fitting_targets
 from runbooks.errors import MaintError, Refused
 from runbooks.ids import new_id
 from runbooks.spec.params import Param, ParamFaults, parse_params, secret_names
 from runbooks.spec.runbook import Runbook
 from runbooks.steps.choices import look_up_choices
-from runbooks.targets import TARGET_TYPES
 
 log = structlog.get_logger()
 
@@ -135,13 +135,7 @@ class Forms:
 
     def _targets(self, param: Param) -> tuple[str, ...]:
         """The names of the targets that such a parameter takes."""
-        wanted = TARGET_TYPES[param.of] if param.of else object
-        return tuple(
-            name
-            for name, target in sorted(self._services.targets.items())
-            if isinstance(target, wanted)
-            and (not param.environment or target.environment in param.environment)
-        )
+        return fitting_targets(param, self._services.targets)
 
 
 def fitting(texts: Sequence[str], typed: str) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from runbooks.engine.agreement import check_agreed
 from runbooks.engine.at import Finished, Outcome
 from runbooks.engine.noting import finished, post_done
 from runbooks.engine.standing import Standing
@@ -29,6 +30,7 @@ def target_of(action: Action[Any], targets: Mapping[str, TargetBase]) -> TargetB
 async def run_action(at: Standing, action: Action[Any]) -> Outcome:
     """Records the present state if the action can be undone, acts, and says what came of it."""
     target: Any = target_of(action, at.targets)
+    check_agreed(at.view.asks, at.row.path, action)
     record: Callable[[Call], Awaitable[Mapping[str, Any]]] | None = None
     if action.reversible:
 

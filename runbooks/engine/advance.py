@@ -32,7 +32,7 @@ from runbooks.records.asks import Question, void_open
 from runbooks.records.audit import Event, append_once
 from runbooks.records.runs import AskKind, EffectRow, Phase, RunState, StepState, WaitingOn
 from runbooks.scrub import Scrubber
-from runbooks.spec.approval import with_approval
+from runbooks.spec.arranged import as_planned
 from runbooks.spec.plan import Plan, make_plan
 from runbooks.spec.runbook import Runbook
 from runbooks.spec.values import bind
@@ -157,8 +157,7 @@ class Advance:
     async def _carry(self, connections: Connections) -> None:
         hold, shop = self._hold, self._shop
         path, source = await hold.read(partial(runs.source_of, digest=hold.view.run.snapshot))
-        # The gate that a grant asks for is in no file: the plan says what it is made of.
-        runbook = with_approval(await shop.runbook_of(path, source), hold.view.run.plan.get("approval"))
+        runbook = as_planned(await shop.runbook_of(path, source), hold.view.run.plan)
         secrets = shop.sealer.open_all(hold.view.run.secrets)
         shop.scrub.learn(self._run, *secrets.values())
         params = {**hold.view.run.params, **secrets}

@@ -14,6 +14,7 @@ from runbooks.errors import MaintError, StepError
 from runbooks.records.runs import AskRow, RunView, StepRow, WaitingOn
 from runbooks.spec.runbook import RunbookStep
 from runbooks.steps.action import Call, Done, Preview
+from runbooks.steps.chart import Panel
 from runbooks.steps.step import Step, Value
 from runbooks.targets import TargetBase
 
@@ -56,6 +57,7 @@ class Finished:
     summary: str = ""
     output: str = ""
     warnings: tuple[str, ...] = ()
+    drawn: tuple[Panel, ...] = ()
     noted: bool = False  # the step's row says so already
 
 
@@ -107,6 +109,9 @@ class At(Protocol):
 
     async def previews(self) -> Mapping[str, Preview]:
         """What the steps that follow this one would reach at this moment, by path: up to the next gate."""
+
+    async def agreed(self) -> Mapping[str, str]:
+        """What was shown of exactly what those steps take, as digests by path."""
 
     def model_of(self, path: str) -> Step:
         """Another step's model with its values filled in: `shift` for the checks of `shift.verify`."""

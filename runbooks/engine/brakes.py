@@ -19,10 +19,16 @@ from runbooks.targets import TargetBase
 from runbooks.watch.fire_times import opening
 from runbooks.watch.freezes import in_the_way, is_frozen_risk, lasting, reason, touches
 
-#: A window is for what can be felt.
-_WINDOWED = frozenset({Risk.MEDIUM, Risk.HIGH})
+_FELT = frozenset[str]({Risk.MEDIUM, Risk.HIGH})
 #: Somebody may end a freeze that has long to go: then the run is woken. If that is lost, it looks by itself.
 LONGEST_WAIT = timedelta(hours=1)
+
+
+def windowed(plan: Mapping[str, Any]) -> frozenset[str]:
+    """The risks that a window keeps to its hours: what can be felt; in a plan that has nothing of that,
+    whatever changes something, or its window would be for nothing."""
+    risks = {step.get("risk", Risk.HIGH) for step in plan.get("steps") or ()}
+    return _FELT if risks & _FELT else _FELT | {Risk.LOW}
 
 
 class Held(MaintError):
@@ -62,7 +68,7 @@ class Brakes:
         if is_frozen_risk(risk, run.requester_kind):
             where = target or str(planned.get("target") or "")
             self._check_freezes(connection, where, now)
-        if self.window is not None and risk not in (Risk.READ, Risk.LOW):
+        if self.window is not None and risk in windowed(run.plan):
             self._check_window(self.window, path, now)
 
     def _check_freezes(self, connection: Any, target: str, now: datetime) -> None:
@@ -75,16 +81,20 @@ class Brakes:
         opens, _ = opening(window, now)
         if opens <= now or (window.leave == "finish" and self._began(path)):
             return
-        text = f"its window is {window.words}, and opens {opens.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        raise Held(text, opens, cancels=window.leave == "cancel" and self._began(path))
+        when = f"{opens.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        text = f"its window is {window.words}, and opens {when}"
+        if window.leave == "cancel" and self._began(path):
+            raise Held(text, opens, cancels=True)
+        raise Held(f"{text}; then it goes on by itself, unless it is cancelled", opens)
 
     def _began(self, path: str) -> bool:
-        """Whether a risky step of the run has begun before this one."""
+        """Whether a step of the run that its window is for has begun before this one."""
         plan = self.hold.view.run.plan
+        risks = windowed(plan)
         return any(
             row.started_at is not None and row.path != path and row.phase == Phase.FORWARD
             for row in self.hold.rows()
-            if str(step_of(plan, row.path).get("risk", Risk.READ)) in _WINDOWED
+            if str(step_of(plan, row.path).get("risk", Risk.READ)) in risks
         )
 
 

@@ -25,6 +25,7 @@ async def run_check(at: At, model: Check[Any]) -> Outcome:
         summary=", ".join(map(_value, fine[:3])),
         output="\n".join(line for result in results for line in _listed(result)) if model.lists else "",
         warnings=warnings,
+        drawn=tuple(each for result in results for each in result.drawn),
     )
 
 

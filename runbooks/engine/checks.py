@@ -16,6 +16,7 @@ from runbooks.records.measurements import Last, Series, StoredResult
 from runbooks.scrub import Scrubber
 from runbooks.spec.model import show_duration
 from runbooks.status import SEVERITY, Status, worst
+from runbooks.steps.chart import Panel
 from runbooks.steps.judge import judge
 from runbooks.steps.memory import Forgetful, Memory
 from runbooks.steps.reach import Connections, Previous, Reach, utc_now
@@ -61,6 +62,7 @@ class Result:
     values: Mapping[str, Value] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
     details: tuple[str, ...] = ()
+    drawn: tuple[Panel, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,6 +264,7 @@ class CheckRunner:
             values={name: self._clean_value(value) for name, value in measured.values.items()},
             outputs=check.outputs,
             details=tuple(self._clean(line) for line in measured.details),
+            drawn=measured.drawn,
         )
 
     async def _measure(self, item: Item, reach: Reach) -> tuple[Measured, str]:

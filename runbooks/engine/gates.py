@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from runbooks.engine.agreement import KEY
 from runbooks.engine.asking import Wanted, ask_of, next_reminder, open_new, reminder_due, until
 from runbooks.engine.at import At, Finished, NotApproved, Outcome, Waiting
 from runbooks.engine.decisions import REJECT
@@ -70,6 +71,7 @@ async def _open(at: At, model: Gate, name: str, title: str) -> AskRow:
     previews = await at.previews()
     spec = {
         "radius": spoken(previews),
+        KEY: dict(await at.agreed()),
         "approvers": list(model.approvers),
         "quorum": model.quorum,
         "requester_may_approve": model.requester_may_approve,

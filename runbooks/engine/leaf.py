@@ -13,7 +13,7 @@ from runbooks.engine.authority import KEY, Doubt, NotAllowed
 from runbooks.engine.brakes import Held, cancel
 from runbooks.engine.effects import Paused
 from runbooks.engine.events import output_digest
-from runbooks.engine.noting import finished, post_output
+from runbooks.engine.noting import finished, post_done, post_output
 from runbooks.engine.runners import runner_of
 from runbooks.engine.standing import Standing, Surroundings, open_with_card
 from runbooks.engine.walk import Node, Values
@@ -132,7 +132,7 @@ class Leaves:
         if done.noted:
             return
         values = finished(done, self._hold.now(), self._scrub)
-        work = partial(post_output, at=Standing(self._around, node.step, node.path), output=done.output)
+        work = partial(post_done, at=Standing(self._around, node.step, node.path), done=done)
         event = self._hold.event(
             "step.finished",
             node.path,

@@ -27,8 +27,8 @@ def finished(done: Finished | Done, now: datetime, scrub: Scrubber) -> dict[str,
     }
 
 
-def post_done(connection: Any, *, at: Standing, done: Done) -> None:
-    """Puts what an action printed, and what it drew, into the thread of the run's card, once."""
+def post_done(connection: Any, *, at: Standing, done: Finished | Done) -> None:
+    """Puts what a step printed, and what it drew, into the thread of the run's card, once."""
     post_output(connection, at=at, output=done.output)
     if done.drawn:
         key = f"{at.view.run.id}/{at.row.path}/chart/{at.row.attempt}"

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 from runbooks.engine.hold import Database
-from runbooks.records import step_memory
+from runbooks.records import step_memory, trends
 from runbooks.records.step_memory import Remembered
+from runbooks.steps.memory import History
 from runbooks.steps.reach import utc_now
 
 
@@ -35,3 +36,13 @@ class KeptMemory:
         """The newest ones, the newest first."""
         asked: dict[str, Any] = {"kind": kind, "target": target, "name": name, "limit": limit}
         return await self.database.read(partial(step_memory.recent, **asked))
+
+    async def measured(self, kind: str, target: str, since: datetime) -> History:
+        """What checks of that kind have measured there since then."""
+        found, points = await self.database.read(
+            partial(trends.measured, kind=kind, target=target, since=since)
+        )
+        if found.mean is None or found.p95 is None or found.low is None or found.high is None:
+            return History()
+        numbers = {"mean": found.mean, "p95": found.p95, "low": found.low, "high": found.high}
+        return History(count=found.count, points=points, **numbers)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from runbooks.engine.agreement import agreed_by
 from runbooks.engine.brakes import Brakes
 from runbooks.engine.checks import CheckRunner, Item, Result
 from runbooks.engine.effects import Effect, Effects
@@ -89,6 +90,11 @@ class Standing:
         """What the steps up to the next gate would reach."""
         models = await asyncio.to_thread(self._around.models_now)
         return await preview_all(until_next_gate(models, self._path), self._around.reach, self.scrub)
+
+    async def agreed(self) -> Mapping[str, str]:
+        """What was shown of exactly what the steps up to the next gate take, as digests by path."""
+        models = await asyncio.to_thread(self._around.models_now)
+        return agreed_by(until_next_gate(models, self._path))
 
     def model_of(self, path: str) -> Step:
         """Another step's model with its values filled in."""

@@ -173,6 +173,27 @@ def buckets(
     return {series: merged(theirs) for series, theirs in parts.items()}
 
 
+def measured(
+    connection: Connection, kind: str, target: str, since: datetime
+) -> tuple[Bucket, list[tuple[datetime, float]]]:
+    """What checks of that kind saw on that target since then, whichever runbooks and steps they stand in: as
+    one bucket, and over time (of what was thinned the medians), oldest first."""
+    own = check_results.c
+    thinned = select(trends).where(trends.c.kind == kind, trends.c.target == target, trends.c.at >= since)
+    parts, points = [], []
+    for row in connection.execute(thinned.where(trends.c.resolution.in_((HOUR, DAY)))):
+        parts.append(_bucket(row))
+        if row.p50 is not None:
+            points.append((row.at, row.p50))
+    kept = select(own.at, own.status, own.value, own.unit).where(
+        own.kind == kind, own.target == target, own.at >= since
+    )
+    rows: list[Any] = list(connection.execute(kept))
+    parts.append(bucket_of(((row.status, row.value) for row in rows), rows[0].unit if rows else ""))
+    points += [(row.at, row.value) for row in rows if row.value is not None]
+    return merged(parts), sorted(points)
+
+
 def _add(connection: Connection, resolution: str, at: datetime, found: Mapping[Series, Bucket]) -> None:
     """Adds to the buckets that begin then; of one that is there already it becomes a part."""
     place = (trends.c.resolution == resolution, trends.c.at == at)

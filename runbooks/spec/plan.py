@@ -29,7 +29,7 @@ class Plan:
 
     `targets`: the address of each target that is named anywhere. `source`: the sha256 of the file's text.
     `rollback`: what undoing everything would do, in its order. `approval`: what its first gate was made of,
-    when that is in no file.
+    when that is in no file. `window`: when its risky steps may begin, when that is not in the runbook's file.
     """
 
     runbook: str
@@ -44,12 +44,13 @@ class Plan:
     rollback: tuple[PlannedStep, ...]
     warnings: tuple[str, ...]
     approval: Mapping[str, Any] = field(default_factory=dict)
+    window: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON: maps, lists, texts, numbers, booleans."""
         made: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        # A plan without it has the digest that it had before there was such a thing.
-        return made if self.approval else {name: value for name, value in made.items() if name != "approval"}
+        # A plan without them has the digest that it had before there was such a thing.
+        return {name: value for name, value in made.items() if value or name not in ("approval", "window")}
 
     @property
     def digest(self) -> str:
@@ -114,6 +115,7 @@ def make_plan(
         rollback=() if undoing else backward,
         warnings=tuple(dict.fromkeys([*planning.warnings, *_unlocked(forward, locks)])),
         approval=runbook.approval,
+        window=runbook.arranged,
     )
 
 

@@ -49,7 +49,8 @@ class Runbook:
     """A runbook as it was read. `digest` is the sha256 of the file's bytes, `source` their text.
 
     `rollback` is done after what undoes the steps. `locks` and `title` may hold references to parameters.
-    `approval`: what made its first step a gate that is in no file (see `with_approval`).
+    `approval`: what made its first step a gate that is in no file (see `with_approval`). `arranged`: the
+    window that it has from elsewhere, in place of its file's (see `with_window`).
     """
 
     name: str
@@ -73,6 +74,7 @@ class Runbook:
     window: Window | None = None
     source: str = field(default="", repr=False)
     approval: Mapping[str, Any] = field(default_factory=dict)
+    arranged: Mapping[str, Any] = field(default_factory=dict)
 
 
 def from_source(path: str, source: str, kinds: Kinds, targets: TargetTypes | None = None) -> Runbook:

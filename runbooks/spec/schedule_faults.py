@@ -8,11 +8,16 @@ from runbooks.spec.params import Param
 from runbooks.spec.source import Document, KeyPath
 
 
-def schedule_faults(document: Document, params: Mapping[str, Param | None]) -> Iterator[Fault]:
-    """Parameters that a schedule gives and the runbook does not have, and those that it does not give."""
-    schedules = document.get(("schedule",))
+def schedule_faults(
+    document: Document, params: Mapping[str, Param | None], at: KeyPath = ("schedule",)
+) -> Iterator[Fault]:
+    """Parameters that a schedule gives and the runbook does not have, and those that it does not give.
+
+    `at`: where the list of schedules is.
+    """
+    schedules = document.get(at)
     for index, schedule in enumerate(schedules if isinstance(schedules, list) else ()):
-        place: KeyPath = ("schedule", index)
+        place: KeyPath = (*at, index)
         given = schedule.get("params", {}) if isinstance(schedule, dict) else None
         if not isinstance(given, dict) or place in document.broken:
             continue

@@ -32,7 +32,8 @@ def read_window(text: str) -> tuple[str, str]:
 
 
 class Window(Spec):
-    """When steps of risk `medium` or `high` may begin. The way back and checks are never kept waiting."""
+    """When steps of risk `medium` or `high` may begin; of a runbook without any, those of risk `low`. The way
+    back and checks are never kept waiting."""
 
     on: Annotated[str, AfterValidator(_checked)]
     timezone: Timezone = "UTC"

@@ -35,6 +35,7 @@ from runbooks.steps.logs_prune import Prune
 from runbooks.steps.logs_rotate import Rotate
 from runbooks.steps.logs_tmp_clean import TmpClean
 from runbooks.steps.manual import Manual
+from runbooks.steps.measured_trend import MeasuredTrend
 from runbooks.steps.postgres import PostgresConnect, PostgresConnections
 from runbooks.steps.postgres_locks import PostgresExplainLocks
 from runbooks.steps.postgres_maintain import PostgresAnalyze, PostgresVacuum
@@ -108,6 +109,7 @@ _ACTIONS: tuple[type[Action[Any]], ...] = (
     RedisBgsave,
     BaselineCompare,
     BaselineSet,
+    MeasuredTrend,
     PostgresBackup,
     PostgresVerifyBackup,
     PostgresRestorePreview,

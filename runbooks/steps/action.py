@@ -117,6 +117,12 @@ class Action(Step, Generic[TargetT]):
         return 0
 
     @property
+    def agreed(self) -> str:
+        """What was shown of exactly what it takes: people who say yes at a gate before it say so to that, and
+        to nothing else. Empty: it takes nothing that was shown."""
+        return ""
+
+    @property
     def seconds(self) -> float:
         """What the action gives its own calls: a little less than `timeout`, so that it is the action which
         says what did not end."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from runbooks.errors import StepError
 from runbooks.spec.model import Duration, parse_duration, show_duration
@@ -128,6 +128,11 @@ class Sweep(Action[HostTarget]):
         """Low at least: what is gone is gone."""
         return Risk.READ if self.show_only else Risk.MEDIUM
 
+    @property
+    def agreed(self) -> str:
+        """The files that were shown."""
+        return "" if self.show_only else self.shown
+
     def lines(self, target: HostTarget) -> tuple[str, ...]:
         """Which files, where, and of which only those that were shown."""
         what = f"{', '.join(self.match)} in {self.folder}{' and below' if self.recursive else ''}"
@@ -144,10 +149,11 @@ class Sweep(Action[HostTarget]):
         unit = "used" if self.by_use else "written to"
         return f"not {unit} for {show(self.older_than.total_seconds(), 's')}"
 
-    async def preview(self, target: HostTarget, reach: Reach) -> Preview | None:
+    async def foresee(self, target: HostTarget, reach: Reach) -> Preview | None:
         """How many files and bytes it would be at this moment."""
-        asked = {**self.asked(reach.now, None), "preview": True}
-        found = await self.swept(target, call_of(reach), asked)
+        call = call_of(reach)
+        asked = {**self.asked(reach.now, await self._only(target, call)), "preview": True}
+        found = await self.swept(target, call, asked)
         said = f"now {found['files']:,} files, {show(found['bytes'], 'bytes')}"
         return Preview(lines=(said, *_listing(found).splitlines()[:_SHOWN]))
 
@@ -249,6 +255,23 @@ class Sweep(Action[HostTarget]):
         if found["closed"]:
             said.append(f"not looked into: {', '.join(map(one_line, found['closed'][:5]))}")
         return said
+
+
+class Deletion(Sweep):
+    """Deletes files: those that a step of the same kind has shown, and no others."""
+
+    does: ClassVar[str] = "deletes"
+    did: ClassVar[str] = "deleted"
+    task: ClassVar[str] = "remove"
+
+    @model_validator(mode="after")
+    def _shown_first(self) -> "Deletion":
+        if not self.shown and not self.show_only:
+            raise ValueError(
+                f"nothing is deleted that was not shown: give it `shown:`, the output of a step {self.kind} "
+                "with `show_only: true` before it"
+            )
+        return self
 
 
 def _token(found: Mapping[str, Any]) -> str:

@@ -80,9 +80,9 @@ class Archive(Sweep):
             )
         return tuple(found)
 
-    async def preview(self, target: HostTarget, reach: Reach) -> Preview | None:
+    async def foresee(self, target: HostTarget, reach: Reach) -> Preview | None:
         """As all sweeps, and where the store is."""
-        preview = await super().preview(target, reach)
+        preview = await super().foresee(target, reach)
         store = reach.targets.get(self.to or "")
         if preview is None or store is None:
             return preview

@@ -2,14 +2,11 @@
 
 from typing import ClassVar
 
-from runbooks.steps.log_sweep import Sweep
+from runbooks.steps.log_sweep import Deletion
 
 
-class Prune(Sweep):
+class Prune(Deletion):
     """Deletes what was not written to for `older_than`."""
 
     kind: ClassVar[str] = "logs.prune"
     title: ClassVar[str] = "Delete old logs"
-    does: ClassVar[str] = "deletes"
-    did: ClassVar[str] = "deleted"
-    task: ClassVar[str] = "remove"

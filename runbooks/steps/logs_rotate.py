@@ -103,7 +103,7 @@ class Rotate(Action[HostTarget]):
             "preview": preview,
         }
 
-    async def preview(self, target: HostTarget, reach: Reach) -> Preview | None:
+    async def foresee(self, target: HostTarget, reach: Reach) -> Preview | None:
         """What logrotate says that it would do at this moment."""
         found = await run_there(self, target, call_of(reach), "rotate", self._asked(preview=True))
         size = show(found["bytes"], "bytes")

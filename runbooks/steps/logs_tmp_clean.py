@@ -2,17 +2,14 @@
 
 from typing import ClassVar
 
-from runbooks.steps.log_sweep import Sweep
+from runbooks.steps.log_sweep import Deletion
 
 
-class TmpClean(Sweep):
+class TmpClean(Deletion):
     """Deletes what was not read, written to or changed for `older_than`, in the folder and below."""
 
     kind: ClassVar[str] = "logs.tmp_clean"
     title: ClassVar[str] = "Clean up temporary files"
-    does: ClassVar[str] = "deletes"
-    did: ClassVar[str] = "deleted"
-    task: ClassVar[str] = "remove"
     by_use: ClassVar[bool] = True
 
     recursive: bool = True

@@ -1,11 +1,25 @@
 """What a step may remember from one time to the next: the one door from a step to the database."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from runbooks.records.step_memory import Remembered
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What checks of one kind have measured on one target: of `count` numbers. `points`: some of them over
+    time, oldest first."""
+
+    count: int = 0
+    mean: float = 0.0
+    p95: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    points: Sequence[tuple[datetime, float]] = ()
 
 
 class Memory(Protocol):
@@ -22,6 +36,9 @@ class Memory(Protocol):
 
     async def recent(self, kind: str, target: str, name: str, limit: int) -> "Sequence[Remembered]":
         """The newest ones, the newest first."""
+
+    async def measured(self, kind: str, target: str, since: datetime) -> History:
+        """What checks of that kind, of whichever runbook, have measured on that target since then."""
 
 
 class Forgetful:
@@ -43,3 +60,7 @@ class Forgetful:
     async def recent(self, kind: str, target: str, name: str, limit: int) -> "Sequence[Remembered]":  # noqa: ARG002
         """Nothing."""
         return ()
+
+    async def measured(self, kind: str, target: str, since: datetime) -> History:  # noqa: ARG002
+        """Nothing."""
+        return History()

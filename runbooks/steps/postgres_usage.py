@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, LiteralString
+from typing import Any, ClassVar, LiteralString
 
 from pydantic import Field
 
 from runbooks.spec.model import Duration, parse_duration, show_duration
 from runbooks.status import Status
+from runbooks.steps.chart import Panel, panel
 from runbooks.steps.postgres_session import Session, session_of
 from runbooks.steps.postgres_tables import Table, all_tables
 from runbooks.steps.reach import Reach
@@ -19,6 +20,8 @@ from runbooks.visible import one_line
 
 #: Tables whose sizes are remembered, largest first.
 MOST_REMEMBERED = 1000
+#: Earlier looks that a picture shows, and tables in it.
+MOST_SEEN, MOST_DRAWN = 36, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +180,7 @@ class PostgresTableSizes(Check[PostgresTarget]):
         now = reach.now()
         place = (self.kind, target.name, database.name)
         earlier = await reach.memory.last(*place, before=now - self.since if self.since else None)
+        seen = [(each.at, each.value) for each in reversed(await reach.memory.recent(*place, MOST_SEEN))]
         await reach.memory.remember(
             *place,
             {
@@ -210,7 +214,36 @@ class PostgresTableSizes(Check[PostgresTarget]):
             },
             summary=words,
             details=tuple(_lines(tables, growths, then, self.top)),
+            drawn=_drawn(target.name, database, tables, seen, now),
         )
+
+
+def _drawn(
+    target: str,
+    database: _Size,
+    tables: Sequence[Table],
+    seen: Sequence[tuple[datetime, Mapping[str, Any]]],
+    now: datetime,
+) -> tuple[Panel, ...]:
+    """How the database and its largest tables have grown, as far as it was looked at before."""
+    whole = [(at, float(sizes["bytes"])) for at, sizes in seen]
+    largest = {
+        table.shown: [
+            *(
+                (at, float(sizes["tables"][table.shown]))
+                for at, sizes in seen
+                if table.shown in sizes["tables"]
+            ),
+            (now, table.bytes),
+        ]
+        for table in tables[:MOST_DRAWN]
+    }
+    since = seen[0][0] if seen else now
+    drawn = (
+        panel(f"Size of {target}", "bytes", {database.name: [*whole, (now, database.bytes)]}, since),
+        panel(f"Largest tables of {target}", "bytes", largest, since),
+    )
+    return tuple(each for each in drawn if each is not None)
 
 
 async def _database(session: Session) -> _Size:

@@ -89,7 +89,13 @@ class _Heard:
 def call_of(reach: Reach) -> Call:
     """What an action is handed that only looks, for a plan."""
     return Call(
-        targets=reach.targets, connections=reach.connections, key="", run="", requester="", now=reach.now
+        targets=reach.targets,
+        connections=reach.connections,
+        key="",
+        run="",
+        requester="",
+        now=reach.now,
+        memory=reach.memory,
     )
 
 

@@ -12,6 +12,7 @@ from runbooks.steps.thresholds import Condition, Thresholds
 from runbooks.targets import TargetBase
 
 if TYPE_CHECKING:
+    from runbooks.steps.chart import Panel
     from runbooks.steps.reach import Reach
 
 Value = float | str | None
@@ -44,6 +45,7 @@ class Measured:
     findings: tuple[tuple[Status, str], ...] = ()
     details: tuple[str, ...] = ()  # lines for the thread
     skipped: str = ""  # why there is nothing to judge
+    drawn: tuple["Panel", ...] = ()  # pictures, for the thread of a run's card
 
 
 class Step(Spec):

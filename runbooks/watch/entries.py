@@ -11,6 +11,7 @@ from runbooks.records.schedules import ScheduleRow
 from runbooks.spec.head import Schedule
 from runbooks.spec.runbook import Runbook
 from runbooks.spec.runbook_step import RunbookStep
+from runbooks.spec.values import fill_known
 from runbooks.steps import CHECKS
 from runbooks.watch.fire_times import Fire, FireTimes, fire_times, next_fire
 from runbooks.watch.freezes import CLOCK
@@ -37,6 +38,12 @@ class Entry:
             digest=self.digest,
             next_fire=first.at if first else None,
         )
+
+    @property
+    def title(self) -> str:
+        """The runbook's, with the parameters of this entry."""
+        given = {name: param.default for name, param in self.runbook.params.items()}
+        return fill_known(self.runbook.title, {"params": {**given, **self.schedule.params}})
 
     @property
     def person(self) -> Person:

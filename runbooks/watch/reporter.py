@@ -22,6 +22,7 @@ from runbooks.spec.head import Schedule
 from runbooks.spec.runbook import Runbook
 from runbooks.status import Status
 from runbooks.steps.chart import Panel, chart_letter
+from runbooks.watch.coming import GRACE
 from runbooks.watch.desk import Desk
 from runbooks.watch.digest import (
     Changed,
@@ -36,7 +37,6 @@ from runbooks.watch.digest import (
     states_of,
 )
 from runbooks.watch.found import in_full, name_of
-from runbooks.watch.schedules import GRACE
 from runbooks.watch.weekly import weekly, weekly_body
 
 #: How urgent a card is among all that wait: trouble that began comes before a digest, the line last.

@@ -8,6 +8,7 @@ from runbooks.records import audit
 from runbooks.records import schedules as records
 from runbooks.records.audit import Outcome, done_by
 from runbooks.records.person import Person
+from runbooks.watch.coming import come
 from runbooks.watch.entries import Entry
 
 
@@ -56,6 +57,8 @@ def _know(connection: Any, entries: Mapping[str, Entry], chosen: Sequence[Entry]
     names = {each.runbook.name for each in chosen}
     wanted = [each.as_wanted(now) for each in entries.values() if each.runbook.name in names]
     records.keep(connection, wanted, names)
+    for each in chosen:  # what has come before it is said, though nobody has looked since, is as it was then
+        come(connection, each, now)
 
 
 def _note(

@@ -5,12 +5,9 @@ point leaves a row that says what is left to do.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import takewhile
 from typing import Any, Protocol
 
 import structlog
@@ -20,24 +17,20 @@ from runbooks.errors import MaintError, RecordsError, Refused
 from runbooks.ids import new_id
 from runbooks.records import audit, reports
 from runbooks.records import schedules as records
-from runbooks.records.audit import Event, Outcome, done_by
+from runbooks.records.audit import Outcome
 from runbooks.records.person import Person
 from runbooks.records.runs import RunRow
-from runbooks.records.schedules import ScheduleRow, TickRow, TickState
+from runbooks.records.schedules import TickRow, TickState
 from runbooks.spec.head import Schedule
 from runbooks.spec.runbook import Runbook
-from runbooks.watch.entries import Entry, entries, only_looks
-from runbooks.watch.fire_times import Fire, delay, next_fire
+from runbooks.watch.coming import PAUSED, because, come, tick_event
+from runbooks.watch.entries import Entry, entries
 from runbooks.watch.lease import CLAIM, Lease, held
 
 log = structlog.get_logger()
 
-#: So late a tick still is on time: a restart, or another replica that takes over.
-GRACE = timedelta(minutes=5)
 #: The pause between two looks of a tick that is queued.
 QUEUE_LOOK = timedelta(seconds=5)
-#: Missed times that `all` makes up for, and those that are kept each by itself; older ones are only counted.
-MOST_MADE_UP, MOST_KEPT = 100, 20
 #: After this nobody knows a schedule any more that is in no file.
 FORGOTTEN = timedelta(hours=1)
 
@@ -60,14 +53,6 @@ class Reporter(Protocol):
     """Makes reports of runbooks that only look. What it does twice for the same tick is the same."""
 
     async def report(self, tick: TickRow, runbook: Runbook, schedule: Schedule) -> None: ...
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """What becomes of the times that have come: some begin, of the others it is written down why not."""
-
-    begin: tuple[Fire, ...] = ()
-    skipped: tuple[tuple[str, int, tuple[Fire, ...]], ...] = ()  # why, how many, the last of them
 
 
 class Schedules:
@@ -113,38 +98,11 @@ class Schedules:
         due = await self._database.read(partial(records.due, now=now))
         for id_ in due:
             if entry := self.entries.get(id_):
-                await self._database.write(partial(self._come, entry=entry, now=now))
+                await self._database.write(partial(come, entry=entry, now=now))
         ticks = await self._database.read(partial(records.due_ticks, now=now))
         for tick in ticks:
             await self._take(tick, now)
         return len(due) + len(ticks)
-
-    def _come(self, connection: Any, *, entry: Entry, now: datetime) -> None:
-        """One transaction: the times that have come are rows, and the schedule waits for its next one."""
-        row = records.locked(connection, entry.id)
-        if row is None or row.digest != entry.digest or row.next_fire is None or row.next_fire > now:
-            return  # another replica was quicker, or has a newer file
-        choice, last = _choose(entry, row, now)
-        following = next_fire(entry.times, now)
-        values: dict[str, Any] = {"last_fire": last, "next_fire": following.at if following else None}
-        if row.skip_next and any(why == _ASKED for why, _, _ in choice.skipped):
-            values["skip_next"] = False
-        records.change(connection, entry.id, **values)
-        for why, count, fires in choice.skipped:
-            for fire in fires:
-                missed, note = why == _MISSED, _words(why, row)
-                skipped = _tick(
-                    entry, fire, now, state=TickState.SKIPPED, note=note, wakes=False, awaited=missed
-                )
-                records.add_tick(connection, skipped)
-            audit.append(
-                connection, self._event(entry, Outcome.LATE, now, _told(fires, count, _words(why, row)))
-            )
-        before = ""
-        for fire in choice.begin:
-            tick = _tick(entry, fire, now, queued_after=before)
-            records.add_tick(connection, tick)
-            before = tick.id
 
     async def _take(self, tick: TickRow, now: datetime) -> None:
         entry = self.entries.get(tick.schedule)
@@ -209,7 +167,7 @@ class Schedules:
             return None
         if row is not None and row.paused_at is not None:
             reports.expect_nothing(connection, tick.id)
-            self._skip(connection, tick, entry, _words(_PAUSED, row))
+            self._skip(connection, tick, entry, because(PAUSED, row))
             return None
         if not (before := records.earlier_open(connection, tick)):
             return tick
@@ -248,102 +206,4 @@ class Schedules:
         if records.close(connection, tick, state, run=run, note=note):
             details = {"fire_at": tick.fire_at.isoformat(), "tick": tick.id}
             details |= {"reason": note} if note else {}
-            audit.append(connection, self._event(entry, outcome, self._now(), details, run))
-
-    def _event(
-        self, entry: Entry, outcome: Outcome, at: datetime, details: Mapping[str, Any], run: str = ""
-    ) -> Event:
-        return done_by(
-            entry.person,
-            "schedule.tick",
-            outcome,
-            object=entry.id,
-            runbook=entry.runbook.name,
-            correlation=run,
-            details=details,
-            at=at,
-        )
-
-
-_PAUSED, _MISSED, _ASKED = "paused", "missed", "asked"
-
-
-def _words(why: str, row: ScheduleRow) -> str:
-    """Why it is skipped, for people."""
-    match why:
-        case "paused":
-            because = f": {row.paused_reason}" if row.paused_reason else ""
-            return f"paused by {row.paused_by}{because}"
-        case "missed":
-            return "missed: Maint was not there, or a later time took its place"
-        case _:
-            return "somebody asked to leave this one out"
-
-
-def _choose(entry: Entry, row: ScheduleRow, now: datetime) -> tuple[_Choice, datetime]:
-    """What becomes of every time since the row's next one; and the last of them."""
-    assert row.next_fire is not None
-    since = row.next_fire - timedelta(microseconds=1)
-    count = 0
-    last: deque[Fire] = deque(maxlen=MOST_MADE_UP)
-    for fire in takewhile(lambda fire: fire.at <= now, entry.times.after(since)):
-        count += 1
-        last.append(fire)
-    fires = tuple(last)
-    if not fires:  # the zone's rules have changed since the row was written
-        return _Choice(), row.next_fire
-    if row.paused_at is not None:
-        return _Choice(skipped=((_PAUSED, count, fires[-MOST_KEPT:]),)), fires[-1].at
-    on_time = now - fires[-1].at <= GRACE
-    match entry.schedule.missed:
-        case "all":
-            begin = fires
-        case "latest":
-            begin = fires[-1:]
-        case _:
-            begin = fires[-1:] if on_time else ()
-    skipped = []
-    if missed := count - len(begin):
-        older = fires[: len(fires) - len(begin)]
-        skipped.append((_MISSED, missed, older[-MOST_KEPT:]))
-    if row.skip_next and begin:
-        skipped.append((_ASKED, 1, begin[:1]))
-        begin = begin[1:]
-    return _Choice(begin=begin, skipped=tuple(skipped)), fires[-1].at
-
-
-def _tick(
-    entry: Entry,
-    fire: Fire,
-    now: datetime,
-    *,
-    state: TickState = TickState.WAITING,
-    note: str = "",
-    queued_after: str = "",
-    wakes: bool = True,
-    awaited: bool = True,
-) -> TickRow:
-    """`awaited`: people wait for its digest, if it is one; not for one that they left out."""
-    id_ = f"schedule:{entry.id}:{fire.local}"
-    looks = entry.schedule.report != "none" and only_looks(entry.runbook.steps)
-    begins = fire.at + delay(id_, entry.schedule.jitter)
-    posted = awaited and looks and entry.schedule.report != "changes"
-    return TickRow(
-        id=id_,
-        schedule=entry.id,
-        fire_at=fire.at,
-        local=fire.local,
-        state=state,
-        kind="report" if looks else "run",
-        queued_after=queued_after,
-        note=note,
-        wake_at=begins if wakes else None,
-        out_by=begins + entry.schedule.grace if posted else None,
-        at=now,
-    )
-
-
-def _told(fires: tuple[Fire, ...], count: int, why: str) -> dict[str, Any]:
-    """What the log says of times that were left out."""
-    named = {"last": fires[-1].local} if fires else {}
-    return {"reason": why, "count": count, **named}
+            audit.append(connection, tick_event(entry, outcome, self._now(), details, run))

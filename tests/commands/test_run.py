@@ -6,8 +6,9 @@ import pytest
 
 from commands.reply import RunForm
 from runbooks.access import Access, Grant, Place
+from runbooks.spec.arranged import with_window
 from runbooks.steps.action import Preview
-from tests.commands.world import DEPLOY, OPS, Engine, World, at_terminal, in_slack, lock, read
+from tests.commands.world import DEPLOY, OPS, RUNBOOKS, Engine, World, at_terminal, in_slack, lock, read
 
 
 @pytest.mark.parametrize("word", ["run", "plan"])
@@ -197,6 +198,18 @@ def test_the_double_knows_the_runbook_that_it_stands_for() -> None:
         "token": (True, False),
         "note": (False, False),
     }
+
+
+async def test_a_plan_says_until_when_a_run_would_wait_for_its_window() -> None:
+    """Who types it in the middle of the day is not surprised; within the window nothing is said."""
+    said = []
+    for hours in ("daily 22:00-06:00", "daily 11:00-13:00"):
+        world = World(sweep=with_window(RUNBOOKS["sweep"], {"on": hours, "timezone": "UTC", "leave": "hold"}))
+        said.append(read(await world.ask(in_slack("dana", "plan sweep"))))
+
+    closed, opened = said
+    assert "Its window is daily 22:00-06:00 UTC: steps of risk medium or high would wait until" in closed
+    assert "Its window" not in opened
 
 
 async def test_a_plan_shows_what_its_steps_would_reach() -> None:

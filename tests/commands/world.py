@@ -27,6 +27,7 @@ from runbooks.spec.approval import with_approval
 from runbooks.spec.library import load_library
 from runbooks.spec.params import parse_params
 from runbooks.spec.plan import Plan, make_plan
+from runbooks.spec.runbook import Runbook
 from runbooks.steps.action import Preview
 from runbooks.targets import HostTarget, HttpTarget
 
@@ -262,12 +263,14 @@ ROLES = {
     "sam": ("USAM", frozenset({"dev"})),
     "kim": ("UKIM", frozenset({"sre"})),
     "dana": ("UDANA", frozenset({"admin"})),
+    "lena": ("ULENA", frozenset({"analyst"})),
     "nobody": ("UNOBODY", frozenset[str]()),
 }
 GRANTS = (
     grant(2, role="dev", runbooks=("deploy",), environments=("production",), channels=("ops",)),
     grant(3, role="dev", runbooks=("clean",), environments=("production",)),
     grant(4, role="admin", commands=("*",), runbooks=("*",)),
+    grant(6, role="analyst", runbooks=("compare",), environments=("production",)),
     grant(5, role="chief", commands=("break-glass",)),
 )
 
@@ -342,7 +345,7 @@ class Recorder:
 class World:
     """The words, put together with the double."""
 
-    def __init__(self, engine: Engine | None = None) -> None:
+    def __init__(self, engine: Engine | None = None, **runbooks: Runbook) -> None:
         self.engine = engine or Engine()
         self.audit = Recorder()
         scrub = Scrubber()
@@ -350,7 +353,7 @@ class World:
         checks = CheckRunner(TARGETS, None, scrub, Limits())  # type: ignore[arg-type]
         services = Services(
             targets=TARGETS,
-            runbooks=RUNBOOKS,
+            runbooks={**RUNBOOKS, **runbooks},
             checks=checks,
             commands=COMMANDS,
             runs=self.engine,

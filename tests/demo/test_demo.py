@@ -44,6 +44,16 @@ async def test_the_digest_comes_when_it_is_asked_for(demo: Running) -> None:
     assert card.shown.count("Health check") >= 1
 
 
+async def test_what_ships_is_on_a_schedule(serviced: Running) -> None:
+    """In maint.yaml, with the shop's own targets; each with the time that comes next."""
+    await serviced.sandbox.slash("admin", "ops", "/maint schedule")
+    card = await serviced.sandbox.wait_for(lambda: newest(serviced, "Schedules", "admin"), 15)
+    whens = ("daily 02:30", "Sunday 03:30", "2nd Monday 21:00", "daily 2:00", "Monday 9:00", "Monday 10:00")
+
+    assert [each for each in whens if each not in card.shown] == []
+    assert "Maintenance of db" in card.shown
+
+
 async def test_a_slow_shop_is_a_warning(demo: Running) -> None:
     """Turned to slow, the shop's answers pass the library's threshold."""
     await turn(demo, slow_ms=800)

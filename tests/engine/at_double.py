@@ -138,6 +138,10 @@ class AtDouble:
         """Nothing is measured here."""
         return {}
 
+    async def agreed(self) -> Mapping[str, str]:
+        """Nor does anything take what was shown."""
+        return {}
+
     def plan_change(self) -> tuple[str, ...]:
         return ()
 

@@ -156,6 +156,10 @@ class AtDouble:
         """Nothing is measured here."""
         return {}
 
+    async def agreed(self) -> Mapping[str, str]:
+        """Nor does anything take what was shown."""
+        return {}
+
     def plan_change(self) -> tuple[str, ...]:
         return self._stage.changes if self._stage.digest != "d1" else ()
 

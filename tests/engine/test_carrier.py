@@ -14,7 +14,6 @@ from sqlalchemy import Engine, inspect, text
 from runbooks.engine.carrier import Carrier, Sender
 from runbooks.records.carriage import SCHEMA, prepare_carriage
 from runbooks.records.database import open_database
-from runbooks.records.migrate import migrate
 from runbooks.records.schema import metadata
 
 Advance = Callable[[str, int], Awaitable[None]]
@@ -80,7 +79,6 @@ class Calls:
 def engine(database_url: str) -> Iterator[Engine]:
     """A database of each kind, with our tables and not yet DBOS's."""
     engine = open_database(database_url)
-    migrate(engine)
     yield engine
     engine.dispose()
 

@@ -58,13 +58,14 @@ async def test_its_own_tests_hold(name: str) -> None:
 
 
 def test_maintenance_looks_first_and_deletes_only_what_it_showed() -> None:
-    """Two previews, then rotation without force, packing, and a deletion bound to the preview."""
+    """Three previews, then rotation without force, packing, and deletions bound to the previews."""
     found = plan("log-maintenance", host="web-1", folder="/var/log/app")
     by_id = {step.path: step for step in found.steps}
 
-    assert [step.risk for step in found.steps] == ["read", "read", "low", "low", "medium", "medium"]
+    assert [step.risk for step in found.steps] == ["read", "read", "read", "low", "low", "medium", "medium"]
     assert "only what is due by its state" in by_id["rotate"].lines
     assert by_id["prune"].unresolved == ("steps.old.shown",)
+    assert by_id["tmp"].unresolved == ("steps.unused.shown",)
     assert any("not written to for 30 d" in line for line in by_id["prune"].lines)
     assert found.locks == ("web-1",)
     assert found.warnings == ()

@@ -14,9 +14,12 @@ from sqlalchemy import Connection, Engine, event
 from runbooks.records.audit import Event
 from runbooks.records.database import open_database, reading
 from runbooks.records.measurements import Series, StoredResult
-from runbooks.records.migrate import migrate
 from runbooks.records.records import Records
 from runbooks.status import Status
+from tests.conftest import database_url as empty_url
+from tests.schema import migrated_url as database_url
+
+__all__ = ["database_url", "empty_url"]
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -25,7 +28,6 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def engine(database_url: str) -> Iterator[Engine]:
     """A database with the tables in it, of each kind."""
     engine = open_database(database_url)
-    migrate(engine)
     yield engine
     engine.dispose()
 

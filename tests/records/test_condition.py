@@ -15,9 +15,9 @@ from tests.records.test_documentation import least_url
 __all__ = ["least_url"]
 
 
-def test_an_empty_database_is_behind_and_stays_empty(database_url: str) -> None:
+def test_an_empty_database_is_behind_and_stays_empty(empty_url: str) -> None:
     """To look applies nothing; there is no log yet that anybody could change."""
-    first, again = look_at(database_url, Scrubber()), look_at(database_url, Scrubber())
+    first, again = look_at(empty_url, Scrubber()), look_at(empty_url, Scrubber())
 
     assert (first.schema, first.log_is_open) == (SchemaState.BEHIND, None)
     assert again.schema is SchemaState.BEHIND

@@ -15,7 +15,7 @@ from runbooks.records import reports
 from runbooks.records.cards import Card
 from runbooks.records.carriage import prepare_carriage
 from runbooks.records.database import open_database
-from runbooks.records.migrate import VERSION_TABLE, migrate
+from runbooks.records.migrate import VERSION_TABLE
 from runbooks.records.only_process import only_process
 from runbooks.records.records import Records
 from runbooks.records.schema import metadata
@@ -32,19 +32,18 @@ PAGE = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
 
 
 @pytest.fixture
-def least_url(postgres_url: str) -> Iterator[str]:
+def least_url(migrated_postgres_url: str) -> Iterator[str]:
     """A database whose tables belong to another role, for one that has only the documented grants."""
-    owner = open_database(postgres_url)
-    migrate(owner)
+    owner = open_database(migrated_postgres_url)
     prepare_carriage(owner)
     owner.dispose()
-    role = "r" + re.sub(r".*/(t\w+)\?.*", r"\1", postgres_url)
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
+    role = "r" + re.sub(r".*/(t\w+)\?.*", r"\1", migrated_postgres_url)
+    with psycopg.connect(migrated_postgres_url, autocommit=True) as admin:
         admin.execute(f"CREATE ROLE {role} LOGIN")
         (grants,) = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
         admin.execute(grants.replace("TO maint_app;", f"TO {role};"))
-    yield postgres_url.replace("//postgres:@", f"//{role}:@")
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
+    yield migrated_postgres_url.replace("//postgres:@", f"//{role}:@")
+    with psycopg.connect(migrated_postgres_url, autocommit=True) as admin:
         admin.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
@@ -126,9 +125,9 @@ async def test_the_documented_grants_do_not_reach_the_log(least: Records, statem
         connection.execute(text(statement))
 
 
-async def test_a_missing_grant_is_said(least: Records, postgres_url: str) -> None:
+async def test_a_missing_grant_is_said(least: Records, migrated_postgres_url: str) -> None:
     """Without one of the grants, the error names the page."""
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
+    with psycopg.connect(migrated_postgres_url, autocommit=True) as admin:
         admin.execute(f"REVOKE INSERT ON deliveries FROM {least.engine.url.username}")
 
     with pytest.raises(RecordsError, match="`maint migrate --harden` grants it"):

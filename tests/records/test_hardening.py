@@ -79,22 +79,21 @@ FORBIDDEN = (
 
 
 @pytest.fixture
-def owner(postgres_url: str) -> Iterator[Engine]:
+def owner(migrated_postgres_url: str) -> Iterator[Engine]:
     """The login that owns the tables; DBOS's are there too."""
-    engine = open_database(postgres_url)
-    migrate(engine)
+    engine = open_database(migrated_postgres_url)
     prepare_carriage(engine)
     yield engine
     engine.dispose()
 
 
 @pytest.fixture
-def names(postgres_url: str) -> Iterator[tuple[str, str]]:
+def names(migrated_postgres_url: str) -> Iterator[tuple[str, str]]:
     """Names for a role and a login, which are the server's, and so this test's own; gone afterwards."""
-    number = re.sub(r".*/t(\w+)\?.*", r"\1", postgres_url)[:20]
+    number = re.sub(r".*/t(\w+)\?.*", r"\1", migrated_postgres_url)[:20]
     role, login = f"app{number}", f"in{number}"
     yield role, login
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
+    with psycopg.connect(migrated_postgres_url, autocommit=True) as admin:
         for name in (login, role):
             if admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone():
                 admin.execute(f"DROP OWNED BY {name}")
@@ -102,14 +101,14 @@ def names(postgres_url: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
-def login_url(owner: Engine, names: tuple[str, str], postgres_url: str) -> str:
+def login_url(owner: Engine, names: tuple[str, str], migrated_postgres_url: str) -> str:
     """A login that has the role, and nothing else."""
     role, login = names
     harden(owner, ADA, role)
     with owner.begin() as connection:
         connection.execute(text(f"CREATE ROLE {login} LOGIN"))
         connection.execute(text(f"GRANT {role} TO {login}"))
-    return postgres_url.replace("//postgres:@", f"//{login}:@")
+    return migrated_postgres_url.replace("//postgres:@", f"//{login}:@")
 
 
 @pytest.fixture

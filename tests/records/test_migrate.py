@@ -38,9 +38,9 @@ print(*migrate(engine), flush=True)
 
 
 @pytest.fixture
-def empty(database_url: str) -> Iterator[Engine]:
+def empty(empty_url: str) -> Iterator[Engine]:
     """A database without tables, of each kind."""
-    engine = open_database(database_url)
+    engine = open_database(empty_url)
     yield engine
     engine.dispose()
 
@@ -101,11 +101,9 @@ def test_a_failed_migration_leaves_nothing(empty: Engine) -> None:
     assert schema_state(empty) is SchemaState.BEHIND
 
 
-def test_two_processes_may_start_at_once(
-    database_url: str, spawn: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_two_processes_may_start_at_once(empty_url: str, spawn: Callable[..., subprocess.Popen[str]]) -> None:
     """Of two processes that migrate an empty database at the same time, one does it and both go on."""
-    processes = [spawn(MIGRATE, database_url) for _ in range(2)]
+    processes = [spawn(MIGRATE, empty_url) for _ in range(2)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -143,7 +141,7 @@ def test_who_has_it_migrated_is_an_event_of_the_same_transaction(empty: Engine) 
     assert found.event.details["revisions"][-1] == NEWEST
 
 
-def test_a_log_from_before_the_chain_is_chained(empty: Engine, database_url: str) -> None:
+def test_a_log_from_before_the_chain_is_chained(empty: Engine, empty_url: str) -> None:
     """Every event in its order, with its name and the runbook of its run; nothing else about it changes."""
     with empty.begin() as connection:
         config = migrate_module._config()
@@ -182,10 +180,10 @@ def test_a_log_from_before_the_chain_is_chained(empty: Engine, database_url: str
     assert [event.runbook for event in found] == [""] * 3 + ["vacuum"] * 4
     assert [event.at.second for event in found] == [1, 2, 3, 3, 3, 3, 3]  # times do not go back in a chain
     assert {event.details["a"] for event in found} == {"\u00e9"}
-    with by_hand(database_url) as hand:
+    with by_hand(empty_url) as hand:
         assert hand.verify() == ""
         assert [row["seq"] for row in hand.rows()] == list(range(1, 8))
     with empty.begin() as connection:
         append(connection, make_event())
-    with by_hand(database_url) as hand:
+    with by_hand(empty_url) as hand:
         assert hand.verify() == ""

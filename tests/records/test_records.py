@@ -125,9 +125,9 @@ async def test_every_door_leads_to_the_database(records: Records) -> None:
     assert len(await records.events(Filter(correlation="c1"))) == 1
 
 
-async def test_a_database_without_tables_says_what_to_do(database_url: str) -> None:
+async def test_a_database_without_tables_says_what_to_do(empty_url: str) -> None:
     """Before the first migration, every call says `maint migrate`."""
-    records = Records(await asyncio.to_thread(open_database, database_url))
+    records = Records(await asyncio.to_thread(open_database, empty_url))
 
     with pytest.raises(RecordsError, match="run `maint migrate`"):
         await records.record(make_event())

@@ -15,6 +15,7 @@ from runbooks.engine.authority import Authority, Everybody
 from runbooks.engine.checks import CheckRunner, Limits
 from runbooks.engine.crew import Crew
 from runbooks.engine.engine import Engine
+from runbooks.engine.remembering import KeptMemory
 from runbooks.engine.replica import Rhythm
 from runbooks.engine.sealing import Sealer
 from runbooks.records.audit import Filter
@@ -22,6 +23,7 @@ from runbooks.records.person import Person
 from runbooks.records.records import Records
 from runbooks.records.runs import OVER, RunState, RunView
 from runbooks.scrub import Scrubber
+from runbooks.spec.arranged import with_window
 from runbooks.spec.runbook import from_source
 from runbooks.steps import KINDS
 from runbooks.targets import HostTarget, TargetBase
@@ -137,8 +139,10 @@ async def house_of(
     clock: Clock | None = None,
     rhythm: Rhythm | None = None,
     authority: Authority | None = None,
+    windows: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[House]:
-    """A process that carries runs, from ready to stopped. `authority`: whom each step asks, else nobody."""
+    """A process that carries runs, from ready to stopped. `authority`: whom each step asks, else nobody.
+    `windows`: those that maint.yaml gives to runbooks."""
     clock = clock or Clock()
     scrub = Scrubber()
     here = {"here": HostTarget(type="host", name="here")}
@@ -147,10 +151,15 @@ async def house_of(
     try:
         engine = Engine(
             database=records,
-            runbooks=runbooks_of(texts, all_targets),
+            runbooks={
+                name: with_window(each, (windows or {}).get(name))
+                for name, each in runbooks_of(texts, all_targets).items()
+            },
             targets=all_targets,
             channels={"sec": "C0SEC", "ops": "C0OPS"},
-            checks=CheckRunner(all_targets, records, scrub, Limits(), now=clock),
+            checks=CheckRunner(
+                all_targets, records, scrub, Limits(), now=clock, memory=KeptMemory(records, clock)
+            ),
             scrub=scrub,
             sealer=Sealer(KEY),
             now=clock,

@@ -163,6 +163,35 @@ async def test_people_see_pause_skip_and_run_schedules(floor: Floor) -> None:
         assert len(await floor.audited("schedule.run")) == 1
 
 
+GREET = """
+    name: greet
+    title: Greet {{ params.whom }}
+    params: {whom: {}}
+    window: {on: 'daily 1:00-2:00'}
+    steps:
+      - id: greet
+        command: {target: here, run: [sh, -c, 'echo greeted >> DIR/effects'], risk: medium, repeatable: true}
+    """
+
+
+async def test_maint_yaml_puts_a_runbook_on_a_schedule(floor: Floor) -> None:
+    """With its parameters, and with a window in place of the file's; who asks is the schedule."""
+    floor.runbook("greet", GREET)
+    entry = {"on": "daily 9:00", "timezone": "Europe/Berlin", "channel": "ops", "params": {"whom": "Ada"}}
+    window = {"on": "daily 8:00-10:00", "timezone": "Europe/Berlin"}
+    floor.workplace.settings["schedules"] = {"greet": {"schedule": [entry], "window": window}}
+    floor.clock.turned = november(datetime.now(UTC))
+    async with floor.open():
+        await floor.type("admin", "schedule")
+        listed = await floor.told("admin", "greet:0")
+        floor.clock.turn(hours=10, minutes=5)
+        await floor.shows(await floor.card("Greet Ada"), "Done", "asked by the schedule greet:0")
+
+    assert "daily 9:00 Europe/Berlin" in listed.shown
+    assert floor.effects() == ["greeted"]
+    assert await floor.audited("schedule.tick") == [("the schedule greet:0", "ok")]
+
+
 async def test_who_has_no_grant_changes_no_schedule(floor: Floor) -> None:
     """Running a runbook is one right, and saying when it runs by itself another."""
     floor.runbook("tidy", TIDY)

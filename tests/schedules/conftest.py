@@ -116,12 +116,18 @@ async def replica_of(url: str, house: House, texts: Mapping[str, str]) -> AsyncI
 
 @asynccontextmanager
 async def watch_of(
-    url: str, folder: Path, texts: Mapping[str, str], *, now: datetime = NOW, clock: Clock | None = None
+    url: str,
+    folder: Path,
+    texts: Mapping[str, str],
+    *,
+    now: datetime = NOW,
+    clock: Clock | None = None,
+    windows: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[Watch]:
     """A house with those runbooks, and what is on their schedules."""
     texts = {name: text.replace("DIR", str(folder)) for name, text in texts.items()}
     async with house_of(
-        url, folder, texts, clock=clock or Clock(now), rhythm=Rhythm(sweep=0.05, reap=0.2)
+        url, folder, texts, clock=clock or Clock(now), rhythm=Rhythm(sweep=0.05, reap=0.2), windows=windows
     ) as house:
         watch = Watch(house, schedules_of(house, texts))
         await watch.schedules.begin()

@@ -190,6 +190,41 @@ async def test_a_risky_step_waits_for_its_window(build: Callable[..., Any]) -> N
         assert watch.house.effects() == ["one"]
 
 
+async def test_a_window_from_maint_yaml_holds_a_run_that_keeps_no_word_of_it_in_its_file(
+    build: Callable[..., Any],
+) -> None:
+    """It is in the plan, and whoever carries the run on has it from there, whatever maint.yaml says then."""
+    texts = {"twice": TWICE.replace("WINDOW", "")}
+    nights = {"on": "daily 22:00-06:00", "timezone": "Europe/Berlin", "leave": "hold"}
+    async with build(texts, windows={"twice": nights}) as watch:
+        run = await watch.house.start("twice")
+        await watch.house.waiting(run, "window")
+    async with build(texts) as watch:
+        held = await watch.house.waiting(run, "window")
+        assert held.run.plan["window"] == nights
+        assert "unless it is cancelled" in held.step("one").progress
+        assert watch.house.effects() == []
+
+        watch.clock.turn(hours=3)
+        await watch.house.waiting(run, "manual")
+        assert watch.house.effects() == ["one"]
+
+
+async def test_a_window_of_a_runbook_with_nothing_risky_holds_what_changes_anything(
+    build: Callable[..., Any],
+) -> None:
+    """As the monthly evening of a database: else its window would be for nothing."""
+    quiet = {name: text.replace("risk: high", "risk: low") for name, text in twice("hold").items()}
+    async with build(quiet) as watch:
+        run = await watch.house.start("twice")
+        held = await watch.house.waiting(run, "window")
+        assert "opens 2026-11-01 21:00 UTC" in held.step("one").progress
+
+        watch.clock.turn(hours=3)
+        await watch.house.waiting(run, "manual")
+        assert watch.house.effects() == ["one"]
+
+
 @pytest.mark.parametrize("leave", ["finish", "hold", "cancel"])
 async def test_a_run_that_would_leave_its_window_does_what_the_file_says(
     leave: str, build: Callable[..., Any]

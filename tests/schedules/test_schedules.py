@@ -13,7 +13,9 @@ from runbooks.errors import RecordsError
 from runbooks.records import schedules as rows
 from runbooks.records.person import Person
 from runbooks.records.schedules import TickState
-from runbooks.watch.schedules import MOST_KEPT, Schedules
+from runbooks.watch import schedule_changes
+from runbooks.watch.coming import MOST_KEPT
+from runbooks.watch.schedules import Schedules
 from tests.runs.conftest import OLGA
 from tests.schedules.conftest import replica_of, schedules_of
 
@@ -182,6 +184,32 @@ async def test_chance_delays_a_tick_by_the_same_everywhere(build: Callable[..., 
 
         await watch.look(minutes=30)
         assert len(await watch.runs()) == 1
+
+
+@pytest.mark.parametrize("word", ["resume", "skip", "pause"])
+async def test_what_people_say_is_not_for_times_that_had_come_before(
+    build: Callable[..., Any], word: str
+) -> None:
+    """Though nobody has looked since: what came while it was paused is not made up for, and the next time is
+    what is to be left out."""
+    async with build(tidy(DAILY)) as watch:
+        write, clock, entry = watch.house.records.write, watch.clock, watch.schedules.entries["tidy:0"]
+        if word == "resume":
+            await write(lambda c: rows.pause(c, ["tidy:0"], OLGA, "", clock()))
+        clock.turn(days=1)
+        here = ({"tidy:0": entry}, [entry])
+        match word:
+            case "resume":
+                await write(lambda c: schedule_changes.resume(c, *here, OLGA, clock()))
+            case "skip":
+                await write(lambda c: schedule_changes.skip(c, here[0], entry, OLGA, clock()))
+            case _:
+                await write(lambda c: schedule_changes.pause(c, *here, OLGA, "", clock()))
+        await watch.look()
+        await watch.look(days=1)
+
+        expected = {"resume": ["skipped", "done"], "skip": ["done", "skipped"], "pause": ["skipped"] * 2}
+        assert [state for _, state in await watch.states()] == expected[word]
 
 
 async def test_a_paused_schedule_says_who_paused_it(build: Callable[..., Any]) -> None:

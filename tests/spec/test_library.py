@@ -1,23 +1,18 @@
 """The runbooks that ship: they load whatever a team looks after, and their plans say what they would do."""
 
 from collections.abc import Mapping
-from itertools import dropwhile
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runbooks.spec.library import SHIPPED, load_library
+from runbooks.rehearsal.reading import file_beside
+from runbooks.spec.library import load_library
 from runbooks.spec.params import ParamFaults, parse_params
 from runbooks.spec.plan import Plan, make_plan
 from runbooks.targets import (
-    BackupsTarget,
     HostTarget,
     HttpTarget,
     KubernetesTarget,
-    LogsTarget,
-    PostgresTarget,
-    RedisTarget,
     TargetBase,
 )
 
@@ -60,30 +55,11 @@ def test_they_load_where_there_is_no_target_at_all() -> None:
     }
 
 
-def commented(path: Path) -> list[str]:
-    """The keys that the comment at the top of a file offers for a copy of it."""
-    head = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#   ")]
-    return [line.removeprefix("#   ") for line in dropwhile(lambda line: line != "#   schedule:", head)]
+def test_each_has_tests_beside_it() -> None:
+    """`maint runbooks test` carries them out; tests/test_writing_runbooks.py does so here."""
+    runbooks = load_library(None, {}).values()
 
-
-def test_what_their_comments_offer_can_be_copied(tmp_path: Path) -> None:
-    """With the schedule and the window of its comment, each is a runbook."""
-    offered = {path: lines for path in SHIPPED.rglob("*.yaml") if (lines := commented(path))}
-    for path, lines in offered.items():
-        text = "\n".join([*lines, path.read_text(encoding="utf-8")])
-        (tmp_path / path.name).write_text(text, encoding="utf-8")
-    types: dict[str, type[TargetBase]] = {
-        **{"db": PostgresTarget, "backups": BackupsTarget, "cache": RedisTarget, "web-1": HostTarget},
-        **{"shop": HttpTarget, "shop-access-log": LogsTarget, "access-log": LogsTarget, "host": HostTarget},
-    }
-
-    books = load_library(tmp_path, types)
-
-    assert len(offered) >= 7
-    for path in offered:
-        assert books[path.stem].path == str(tmp_path / path.name)
-        assert books[path.stem].schedule
-    assert books["database-maintenance"].window
+    assert [each.name for each in runbooks if file_beside(each.path) is None] == []
 
 
 def test_a_rollout_has_four_stages_of_an_hour_and_a_day_of_watching() -> None:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from runbooks.backups.backup import Backup
 from runbooks.steps import ACTIONS, CHECKS
-from runbooks.steps.action import Call, Done
+from runbooks.steps.action import Call, Done, Preview
 from runbooks.steps.reach import Connections, Reach
 from runbooks.steps.step import Measured
 from runbooks.targets import BackupsTarget, PostgresTarget, TargetBase
@@ -138,6 +138,15 @@ class World:
             )
             done: Done = await action.act(self.targets[target], call)
             return done
+
+    async def foresee(self, kind: str, target: str, **fields: Any) -> Preview:
+        """What such a step would reach now."""
+        action = ACTIONS[kind].model_validate({"target": target, **fields})
+        async with Connections() as connections:
+            reach = Reach(targets=self.targets, connections=connections, now=self.now, backups=self.kept)
+            found = await action.foresee(self.targets[target], reach)
+        assert found is not None
+        return found
 
     async def measure(self, kind: str, target: str, **fields: Any) -> Measured:
         """What a check of that kind sees."""

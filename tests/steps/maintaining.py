@@ -13,6 +13,7 @@ import psycopg
 from runbooks.records.step_memory import Remembered
 from runbooks.steps import ACTIONS
 from runbooks.steps.action import Done
+from runbooks.steps.memory import History
 from runbooks.steps.reach import Connections
 from tests.steps.acting import a_call
 from tests.steps.postgres_servers import at, until
@@ -23,6 +24,7 @@ class Notebook:
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str, str], list[Remembered]] = {}
+        self.history: dict[tuple[str, str], History] = {}
 
     async def remember(self, kind: str, target: str, name: str, value: Any) -> None:
         """Keeps it."""
@@ -42,6 +44,10 @@ class Notebook:
     async def recent(self, kind: str, target: str, name: str, limit: int) -> Sequence[Remembered]:
         """The newest ones."""
         return self.kept.get((kind, target, name), [])[:limit]
+
+    async def measured(self, kind: str, target: str, since: datetime) -> History:
+        """What the test says."""
+        return self.history.get((kind, target), History())
 
 
 async def do(

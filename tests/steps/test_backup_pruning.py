@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runbooks.engine.previews import spoken
 from runbooks.errors import StepError
 from runbooks.status import Status
 from runbooks.steps.action import Failed
@@ -68,6 +69,44 @@ async def test_what_is_kept_by_now_stops_all_of_it(world: World, tmp_path: Path)
     with pytest.raises(StepError, match=r"on hold: a lawsuit.*nothing was removed"):
         await world.act("backup.prune", "vault", keep=TIGHT, shown=str(look.values["ids"]))
     assert files(tmp_path) == before
+
+
+async def test_what_became_removable_since_stays_and_is_named(world: World, tmp_path: Path) -> None:
+    """People have said yes to what they saw: a shorter retention takes no more than that."""
+    look = await world.act("backup.preview", "vault", keep={**TIGHT, "daily": 3})
+    seen = await world.foresee("backup.prune", "vault", keep=TIGHT, shown=str(look.values["ids"]))
+    done = await world.act("backup.prune", "vault", keep=TIGHT, shown=str(look.values["ids"]))
+
+    assert seen.lines[0] == "removes 2 of 5, 20 B"
+    assert [line.partition(" (")[2].partition(")")[0] for line in seen.lines[1:3]] == ["b4", "b3"]
+    assert seen.lines[3].startswith("stays, as it was not shown: db/shop-full-b2")
+    assert done.values["count"] == 2
+    assert "stays, as it was not shown: db/shop-full-b2" in done.output
+    assert (tmp_path / "db" / "shop-full-b2.dump").exists()
+
+
+async def test_a_gate_names_every_id_however_many_they_are(world: World) -> None:
+    """Those that go at a time are whole on its card, which takes 2,000 characters."""
+    for number in range(5, 100):
+        backup = make_backup(f"01m{number:023}", taken_at=NOON - number * DAY, bytes=10)
+        world.kept.rows[backup.id] = backup
+    look = await world.act("backup.preview", "vault", keep=TIGHT)
+    ids = str(look.values["ids"])
+    seen = await world.foresee("backup.prune", "vault", keep=TIGHT, shown=ids)
+    card = "\n".join(spoken({"prune": seen}))
+
+    assert len(ids.split()) == 50
+    assert all(id_ in card for id_ in ids.split())
+    assert len(card) < 1700
+
+
+async def test_a_gate_says_when_what_was_shown_is_kept_by_now(world: World) -> None:
+    """Before anybody says yes to what would be refused."""
+    look = await world.act("backup.preview", "vault", keep=TIGHT)
+    world.kept.rows["b3"] = replace(world.kept.rows["b3"], hold="a lawsuit")
+    seen = await world.foresee("backup.prune", "vault", keep=TIGHT, shown=str(look.values["ids"]))
+
+    assert "on hold: a lawsuit" in seen.refused
 
 
 @pytest.mark.parametrize("shown", ["b0", "b4 b1", "nix", "b4 ../../etc"])

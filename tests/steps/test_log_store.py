@@ -337,7 +337,7 @@ async def test_a_plan_says_where_it_goes(logs: Path, tmp_path: Path) -> None:
     store = vault(tmp_path / "vault")
     async with Connections() as connections:
         reach = Reach(targets={"here": HERE, "vault": store}, connections=connections)
-        preview = await action.preview(HERE, reach)
+        preview = await action.foresee(HERE, reach)
 
     lines = action.lines(HERE)
     assert f"puts what is packed into vault, under logs/here{logs}, unless it is there already" in lines

@@ -60,6 +60,10 @@ def host(request: pytest.FixtureRequest) -> HostTarget:
     return sshd.target()
 
 
+#: What goes only after it was shown.
+DELETES = ("logs.prune", "logs.tmp_clean")
+
+
 @pytest.fixture
 def notebook() -> Notebook:
     """What the steps of a test remember."""
@@ -76,11 +80,15 @@ def old(path: Path, text: str = "line\n" * 200, days: float = 40) -> Path:
 async def sweep(
     kind: str, host: HostTarget, folder: Path, notebook: Notebook | None = None, **fields: Any
 ) -> Done:
-    """Does what such a step says about *.log, older than 30 days."""
+    """Does what such a step says about *.log, older than 30 days; what deletes is shown before."""
     written = {"folder": str(folder), "match": ["*.log"], "older_than": "30d", **fields}
+    notebook = notebook or Notebook()
+    if kind in DELETES and not {"shown", "show_only"} & set(fields):
+        shown = await sweep(kind, host, folder, notebook, **fields, show_only=True)
+        written["shown"] = shown.values["shown"]
     action = ACTIONS[kind].model_validate({"target": host.name, **written})
     async with Connections() as connections:
-        call = replace(a_call(connections, host), memory=notebook or Notebook())
+        call = replace(a_call(connections, host), memory=notebook)
         return await action.act(host, call)
 
 
@@ -157,11 +165,13 @@ async def test_what_nobody_was_shown_is_not_deleted(host: HostTarget, tmp_path: 
 async def test_a_file_that_a_process_has_open_is_left(
     host: HostTarget, tmp_path: Path, kind: str, mode: str
 ) -> None:
-    """Whether it writes or reads."""
+    """Whether it writes or reads, and although it was shown when nobody had it open."""
     old(tmp_path / "a.log")
+    notebook = Notebook()
+    shown = await sweep(kind, host, tmp_path, notebook, show_only=True)
 
     with held_open(tmp_path / "a.log", mode):
-        done = await sweep(kind, host, tmp_path)
+        done = await sweep(kind, host, tmp_path, notebook, shown=shown.values["shown"])
 
     assert names(tmp_path) == {"a.log"}
     assert done.values["open"] == 1
@@ -309,7 +319,7 @@ async def test_a_folder_that_cannot_be_written_to_says_what_it_takes(frozen: Pat
 async def test_a_clock_that_is_wrong_deletes_nothing(tmp_path: Path) -> None:
     """How old a file is, is not known then."""
     old(tmp_path / "a.log")
-    action = ACTIONS["logs.prune"].model_validate(
+    action = ACTIONS["logs.archive"].model_validate(
         {"target": "here", "folder": str(tmp_path), "match": ["*"], "older_than": "30d"}
     )
     async with Connections() as connections:
@@ -334,16 +344,31 @@ async def test_a_clock_that_is_wrong_deletes_nothing(tmp_path: Path) -> None:
 )
 def test_a_rule_about_the_system_itself_is_refused(fields: dict[str, Any]) -> None:
     """When it is read, before anything is done."""
-    good = {"target": "here", "folder": "/var/log/app", "match": ["*.log"], "older_than": "30d"}
+    good = {"target": "here", "folder": "/var/log/app", "match": ["*.log"], "older_than": "30d", "shown": "x"}
     ACTIONS["logs.prune"].model_validate(good)
 
     with pytest.raises(ValidationError):
         ACTIONS["logs.prune"].model_validate({**good, **fields})
 
 
+@pytest.mark.parametrize("kind", DELETES)
+def test_nothing_is_deleted_that_was_not_shown(kind: str) -> None:
+    """A step without a preview is refused when it is read."""
+    fields = {"target": "here", "folder": "/var/log/app", "match": ["*.log"], "older_than": "30d"}
+
+    with pytest.raises(ValidationError, match="nothing is deleted that was not shown"):
+        ACTIONS[kind].model_validate(fields)
+
+
 def test_a_preview_only_looks() -> None:
     """Its risk is `read`, so that whoever may look may see what would be done."""
-    fields = {"target": "here", "folder": "/var/log/app", "match": ["*.log"], "older_than": "30d"}
+    fields = {
+        "target": "here",
+        "folder": "/var/log/app",
+        "match": ["*.log"],
+        "older_than": "30d",
+        "shown": "x",
+    }
     risks = {
         (kind, preview): ACTIONS[kind].model_validate({**fields, "show_only": preview}).risk
         for kind in ("logs.prune", "logs.archive")
@@ -381,10 +406,16 @@ async def test_a_plan_shows_what_it_would_be_now(host: HostTarget, tmp_path: Pat
     """Files, bytes and names, measured when people ask; nothing is touched."""
     old(tmp_path / "a.log")
     action = ACTIONS["logs.prune"].model_validate(
-        {"target": host.name, "folder": str(tmp_path), "match": ["*.log"], "older_than": "30d"}
+        {
+            "target": host.name,
+            "folder": str(tmp_path),
+            "match": ["*.log"],
+            "older_than": "30d",
+            "show_only": True,
+        }
     )
     async with Connections() as connections:
-        preview = await action.preview(host, Reach(targets={host.name: host}, connections=connections))
+        preview = await action.foresee(host, Reach(targets={host.name: host}, connections=connections))
 
     assert preview is not None
     assert preview.lines[0] == "now 1 files, 1,000 B"

@@ -109,3 +109,24 @@ async def test_growth_may_be_since_longer_ago(shop: str) -> None:
 
     assert early.summary == "nothing to compare with 4w2d ago or more"
     assert late.values["window_s"] == pytest.approx(31 * 86400, abs=60)
+
+
+async def test_growth_is_drawn_from_the_third_look_on(shop: str) -> None:
+    """The database, and its largest tables; a table that is new has no line yet."""
+    memory = Notebook()
+    looks = []
+    for number in range(3):
+        looks.append(await look(PostgresTableSizes(), shop, memory, timedelta(seconds=number)))
+        rows = f"generate_series({3000 * (number + 1)}, {3000 * (number + 1) + 2000}) AS n"
+        execute(shop, f"INSERT INTO orders SELECT n, n::text, n::text, now() FROM {rows}")
+        if number == 1:
+            execute(shop, "CREATE TABLE fresh AS SELECT 1 AS one")
+
+    assert [len(each.drawn) for each in looks] == [0, 0, 2]
+    whole, largest = looks[2].drawn
+    assert whole["title"] == "Size of db"
+    assert len(whole["lines"][0]["points"]) == 3
+    assert [line["name"] for line in largest["lines"]] == ["public.orders"]
+    sizes = [value for _, value in largest["lines"][0]["points"]]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[2]

@@ -20,6 +20,9 @@ from runbooks.watch.from_checks import FromChecks
 from runbooks.watch.sentry import Sentry
 from runbooks.watch.settle import Setting
 from runbooks.watch.signal import Seen, Signal
+from tests.schema import migrated_url as database_url
+
+__all__ = ["database_url"]
 
 START = datetime(2026, 11, 22, 9, tzinfo=UTC)
 MAINT = Person(kind="maint", id="m", name="Maint")

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from runbooks.backups.backup import Backup
+from runbooks.backups.backup import Backup, Catalogue
 from runbooks.backups.place import PlaceError
 from runbooks.backups.retention import Decision, Keep, decide
 from runbooks.errors import StepError
@@ -21,8 +22,12 @@ from runbooks.steps.step import Output
 from runbooks.steps.units import show
 from runbooks.targets import BackupsTarget, PostgresTarget, TargetBase
 
-#: How many are shown and removed at a time; the rest another time.
-MOST = 100
+#: How many are shown and removed at a time; the rest another time. So many ids are whole on a gate's card.
+MOST = 50
+#: So many a plan and a gate name each in a line of its own; of more, so many ids in a line.
+MOST_NAMED, _IN_A_LINE = 12, 8
+#: Those that are left are named, some of them.
+_MOST_LEFT = 3
 #: What `ids` says when nothing goes.
 NONE = "none"
 
@@ -126,6 +131,11 @@ class BackupPrune(Action[BackupsTarget]):
     keep: KeepField = KeepField()
     shown: str = Field(min_length=1)
 
+    @property
+    def agreed(self) -> str:
+        """The ids that were shown."""
+        return self.shown
+
     def lines(self, target: BackupsTarget) -> tuple[str, ...]:
         """What goes, and what never does."""
         return (
@@ -133,24 +143,23 @@ class BackupPrune(Action[BackupsTarget]):
             f"keeps {self.keep.words()}; {_ALWAYS}",
         )
 
+    async def foresee(self, target: BackupsTarget, reach: Reach) -> Preview:
+        """The backups that people say yes to, each with its id; what is not among them stays."""
+        there = _in(target, await reach.backups.present(self.of))
+        try:
+            wanted, more = await self._chosen(there, reach.backups, reach.now())
+        except StepError as error:
+            return Preview(refused=str(error))
+        size = show(sum(each.bytes for each in wanted), "bytes")
+        return Preview(
+            lines=(f"removes {len(wanted)} of {len(there)}, {size}", *_named(wanted), *_left(more))
+        )
+
     async def act(self, target: BackupsTarget, call: Call) -> Done:
         """Removes them. Raises StepError before it begins when one of them is kept by now: what was shown is
         not what would be done."""
         there = _in(target, await call.backups.present(self.of))
-        decided = {each.backup.id: each for each in decide(there, self.keep.as_keep(), call.now())}
-        ids = [] if self.shown.strip() == NONE else self.shown.split()
-        wanted = []
-        for id_ in ids:
-            decision = decided.get(id_)
-            if decision is None:
-                await self._was_removed(id_, call)
-            elif decision.goes:
-                wanted.append(decision.backup)
-            else:
-                raise StepError(
-                    f"{decision.backup.name} was shown, and is kept by now ({', '.join(decision.reasons)}):"
-                    " nothing was removed. Look at what would go once more"
-                )
+        wanted, more = await self._chosen(there, call.backups, call.now())
         store = await asyncio.to_thread(store_of, target)
         async with Progress(call.tell) as progress:
             await _Removing(store=store, call=call, progress=progress).remove(wanted)
@@ -158,12 +167,33 @@ class BackupPrune(Action[BackupsTarget]):
         return Done(
             values={"count": len(wanted), "bytes": size},
             summary=f"{len(wanted)} removed, {show(size, 'bytes')}; {len(there) - len(wanted)} are there",
-            output="\n".join(each.name for each in wanted),
+            output="\n".join([*(each.name for each in wanted), *_left(more)]),
         )
 
-    async def _was_removed(self, id_: str, call: Call) -> None:
+    async def _chosen(
+        self, there: Sequence[Backup], catalogue: Catalogue, now: datetime
+    ) -> tuple[list[Backup], list[Backup]]:
+        """Those that were shown and go; and those that would go as well by now, and were not shown."""
+        decided = {each.backup.id: each for each in decide(there, self.keep.as_keep(), now)}
+        ids = [] if self.shown.strip() == NONE else self.shown.split()
+        wanted = []
+        for id_ in ids:
+            decision = decided.get(id_)
+            if decision is None:
+                await self._was_removed(id_, catalogue)
+            elif decision.goes:
+                wanted.append(decision.backup)
+            else:
+                raise StepError(
+                    f"{decision.backup.name} was shown, and is kept by now ({', '.join(decision.reasons)}):"
+                    " nothing was removed. Look at what would go once more"
+                )
+        more = [each.backup for each in decided.values() if each.goes and each.backup.id not in ids]
+        return wanted, more
+
+    async def _was_removed(self, id_: str, catalogue: Catalogue) -> None:
         """One that a first try of ours has removed is no surprise; one that nobody knows is."""
-        known = await call.backups.get(id_)
+        known = await catalogue.get(id_)
         if known is None or known.removed_at is None:
             raise StepError(f"there is no backup {id_[:60]!r} in this store: nothing was removed")
 
@@ -204,6 +234,21 @@ class _Removing:
 def _in(target: BackupsTarget, there: Sequence[Backup]) -> list[Backup]:
     """Those that are in this store, and in no other: another store's are its own to keep."""
     return [each for each in there if each.stores == {target.name}]
+
+
+def _named(backups: Sequence[Backup]) -> list[str]:
+    """Each by its name and id; where they are too many for that, all of the ids, some in a line."""
+    if len(backups) <= MOST_NAMED:
+        return [f"{each.name} ({each.id}), {show(each.bytes, 'bytes')}" for each in backups]
+    ids = [each.id for each in backups]
+    return [" ".join(ids[begin : begin + _IN_A_LINE]) for begin in range(0, len(ids), _IN_A_LINE)]
+
+
+def _left(more: Sequence[Backup]) -> list[str]:
+    """What is not kept any more either, and was not shown."""
+    named = [f"stays, as it was not shown: {each.name}" for each in more[:_MOST_LEFT]]
+    rest = len(more) - len(named)
+    return [*named, *([f"and {rest} more stay, as they were not shown"] if rest else [])]
 
 
 def _listing(decided: Sequence[Decision]) -> str:

@@ -325,6 +325,7 @@ PIECES = st.sampled_from(
         b"[21/Nov/2026",
         b"' 200 '",
         b"a,b;c\td",
+        b"\n\x01\x02\x01\n",
     ]
 )
 LOGS = st.lists(st.one_of(PIECES, PIECES, st.binary(max_size=12)), max_size=30).map(b"".join)
@@ -372,6 +373,7 @@ def test_duckdb_takes_a_log_with_some_dirty_lines(review: Review) -> None:
         good.replace(b"/ HTTP", b"/\xff HTTP"),
         line(user="ada lovelace").encode(),
         b"garbage",
+        access_duckdb._NONE.encode(),
         b'a"b"c"d"e"f"g',
         b"x" * 100_000 + b'"a"b"c"d"e"f',
         b'"' * 300_000,
@@ -384,9 +386,27 @@ def test_duckdb_takes_a_log_with_some_dirty_lines(review: Review) -> None:
     base, fast = review(data), review(data, **FAST)
 
     assert fast["why"] == ""
-    assert fast["unread"] == base["unread"] == 5
+    assert fast["unread"] == base["unread"] == 6
     assert fast["engine"] == "duckdb"
     assert {**fast, "engine": "", "samples": ()} == {**base, "engine": "", "samples": ()}
+
+
+@pytest.mark.parametrize("many", ["0.25", "0.25 0.50 upstream"])
+@pytest.mark.parametrize(("place", "p50"), [(0, None), (1, 250), (2, 500)])
+def test_duckdb_takes_the_time_from_the_same_word(
+    review: Review, many: str, place: int, p50: int | None
+) -> None:
+    """Whether most lines have one word there or several, and some have others than most."""
+    lines = [line(took=many)] * 700 + [
+        line(took=each) for each in ("0.3", "0.3 0.4 x", " 0.3", "0.3  0.4", "")
+    ]
+    data = "\n".join(lines).encode()
+
+    base, fast = review(data, time_word=place), review(data, time_word=place, **FAST)
+
+    assert (fast["engine"], fast["why"]) == ("duckdb", "")
+    assert {**fast, "engine": ""} == {**base, "engine": ""}
+    assert fast["total"]["p50"] == (p50 if " " in many or place < 2 else 300)
 
 
 def test_what_duckdb_cannot_read_is_read_without_it(review: Review) -> None:
