@@ -268,6 +268,30 @@ async def test_names_are_what_they_are(
     ]
 
 
+async def test_names_in_another_encoding_are_what_they_are(world: World, postgres_url: str) -> None:
+    """A database of the nineties: names, and what is carried out again, are as it writes them."""
+    name = f"{own(postgres_url)}_latin"
+    await filled(
+        postgres_url,
+        f"CREATE DATABASE {name} ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+    )
+    world.targets["db"] = database(at(postgres_url, name))
+    url = f"{at(postgres_url, name)}&client_encoding=UTF8"
+    await filled(
+        url,
+        'CREATE TABLE größe (ä int PRIMARY KEY);CREATE TABLE maß (ü int CONSTRAINT "für" REFERENCES größe)',
+    )
+    before = await as_dumped(url, "public.ma*")
+    await world.act("postgres.backup", "db", store="vault")
+    await filled(url, "DROP TABLE maß")
+
+    done = await world.act("postgres.restore", "db", tables=["maß"], database=name)
+
+    assert done.warnings == ()
+    assert await as_dumped(url, "public.ma*") == before
+    assert 'CONSTRAINT "für"' in before
+
+
 async def test_a_table_that_inherits_needs_the_other_one(world: World, postgres_url: str) -> None:
     """Where that is gone it is said; beside it is made, without its rows; both together come back."""
     await filled(

@@ -1,6 +1,7 @@
 """A stored backup as pg_restore reads it: by its standard input, or as the folder that pg_dump wrote."""
 
 import asyncio
+import codecs
 import shutil
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from runbooks.backups.backup import Backup
 from runbooks.backups.naming import folder_of, token_of
@@ -56,7 +57,10 @@ class Archive:
         )
         if ended.code:
             raise Failed(ended.fault(f"pg_restore of {self.backup.name}"), "\n".join(ended.said))
-        return written.decode(errors="replace")
+        try:
+            return written.decode()
+        except UnicodeDecodeError:
+            return written.decode(_codec(self.backup.facts), errors="replace")
 
     def _argv(self, options: Sequence[str]) -> list[str | Path]:
         where = ["--format=directory", self.folder] if self.folder else ["--format=custom"]
@@ -74,6 +78,15 @@ class Archive:
                     broken = True
                     if not to_the_end:
                         return
+
+
+def _codec(facts: Mapping[str, Any]) -> str:
+    """Names in a dump are written as its database writes them, unless its url has a `client_encoding`."""
+    name = str(facts.get("settings", {}).get("encoding", "UTF8")).replace("WIN", "cp")
+    try:
+        return codecs.lookup(name).name
+    except LookupError:  # SQL_ASCII, and what Python does not know
+        return "utf-8"
 
 
 @asynccontextmanager

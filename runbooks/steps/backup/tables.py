@@ -146,7 +146,7 @@ async def _connected(what: Restore, wanted: Sequence[str]) -> list[str]:
         async with connect(what.target, what.reach, what.database) as connection:
             for statement in wanted:
                 try:
-                    await connection.execute(statement.encode())
+                    await connection.execute(statement.encode(connection.info.encoding))
                 except psycopg.Error as error:
                     failed.append(_not_made(statement, words(error, what.target)))
                 done += 1
