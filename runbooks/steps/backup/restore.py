@@ -185,6 +185,11 @@ class PostgresRestore(_OfBackup):
                 f"{self.database} as it is now stays, as {self.database}_before_…, until somebody drops it",
             )
         into = self.database or "a new database"
+        if self.tables:
+            return (
+                f"restores {self._what()} into {into} on {where}, whole or not at all",
+                "makes its foreign keys where the other table is there; never touches a table that is there",
+            )
         return (f"restores {self._what()} into {into} on {where}; it must not be there yet",)
 
     async def act(self, target: PostgresTarget, call: Call) -> Done:
