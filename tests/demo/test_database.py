@@ -30,6 +30,14 @@ async def test_the_monthly_evening_runs_to_its_end(serviced: Running) -> None:
     assert re.search(r"^dead rows +[\d,.]+ +[\d,.]+$", table, re.MULTILINE)
 
 
+async def test_the_welcome_says_how_it_begins(serviced: Running) -> None:
+    """With the words that the other tests type."""
+    first = serviced.sandbox.messages("ops")[0]
+
+    assert "`/maint run backup-daily`" in first.text
+    assert "`/maint run database-maintenance watch=1m watch-every=15s`" in first.text
+
+
 async def test_slow_queries_say_what_the_demo_lacks(serviced: Running) -> None:
     """And who waits for whom is looked at all the same."""
     card = await card_of(serviced, "slow-queries target=db", "Slow queries of db")
