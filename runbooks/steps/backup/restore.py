@@ -27,6 +27,7 @@ from runbooks.steps.backup.server import (
     make_database,
 )
 from runbooks.steps.backup.snapshot import differences, facts_of, total_rows
+from runbooks.steps.backup.tables import Table, restore_tables
 from runbooks.steps.reach import Reach
 from runbooks.steps.step import Output
 from runbooks.steps.units import show
@@ -184,6 +185,11 @@ class PostgresRestore(_OfBackup):
                 f"{self.database} as it is now stays, as {self.database}_before_…, until somebody drops it",
             )
         into = self.database or "a new database"
+        if self.tables:
+            return (
+                f"restores {self._what()} into {into} on {where}, whole or not at all",
+                "makes its foreign keys where the other table is there; never touches a table that is there",
+            )
         return (f"restores {self._what()} into {into} on {where}; it must not be there yet",)
 
     async def act(self, target: PostgresTarget, call: Call) -> Done:
@@ -211,11 +217,9 @@ class PostgresRestore(_OfBackup):
                 grace=self.grace,
                 jobs=self.jobs,
                 owners=self.owners,
-                tables=self.tables,
-                at_once=bool(self.tables),
             )
             if self.tables and into in there:
-                await self._into_present(what)
+                told = await restore_tables(what, self._tables(), lived_in=True)
                 previous = ""
             elif into in there and not self.replace:
                 raise StepError(
@@ -224,24 +228,19 @@ class PostgresRestore(_OfBackup):
             elif self.replace and into not in there:
                 raise StepError(f"{target.where()} has no database {into} that could be replaced")
             else:
-                previous = await self._beside(admin, what, call)
+                previous, told = await self._beside(admin, what, call)
         await call.backups.restored(backup.id)
-        return self._done(backup, into, previous, await self._warnings(target, call, previous))
+        told = (*told, *await self._warnings(target, call, previous))
+        return self._done(backup, into, previous, told)
 
-    async def _into_present(self, what: Restore) -> None:
-        """Tables that are gone, back into their database: all of them or none."""
-        present = await facts_of(what.target, what.reach, what.database, ())
-        wanted = {table if "." in table else f"public.{table}" for table in self.tables}
-        if found := sorted(wanted & set(present)):
-            raise StepError(
-                f"{what.database} has a table {found[0]}: restore it into a new database, look at both, and"
-                " copy what is missing. Nothing was touched"
-            )
-        await restore(what)
+    def _tables(self) -> tuple[Table, ...]:
+        return tuple(dict.fromkeys(map(Table.named, self.tables)))
 
-    async def _beside(self, admin: AsyncConnection[Any], what: Restore, call: Call) -> str:
+    async def _beside(
+        self, admin: AsyncConnection[Any], what: Restore, call: Call
+    ) -> tuple[str, tuple[str, ...]]:
         """Into a database of another name, which gets its own when it was looked at; what the one before is
-        called then."""
+        called then, and warnings."""
         coming = Scratch(admin, call.key, COMING)
         what.progress.begin("looking for what was left over")
         await coming.sweep()
@@ -249,16 +248,21 @@ class PostgresRestore(_OfBackup):
         try:
             like = what.backup.facts["settings"]
             await make_database(admin, coming.name, like, owned_alike=self.owners)
-            await restore(replace(what, database=coming.name))
-            if not self.tables:
-                await self._compare(what, coming.name)
+            told = await self._restore(replace(what, database=coming.name))
             what.progress.begin(f"giving it the name {what.database}")
             previous = await put_in_place(admin, what, coming.name, call.now(), self.replace)
             whole = True
         finally:
             if not whole:
                 await drop_database(admin, coming.name)
-        return previous
+        return previous, told
+
+    async def _restore(self, what: Restore) -> tuple[str, ...]:
+        if self.tables:
+            return await restore_tables(what, self._tables(), lived_in=False)
+        await restore(what)
+        await self._compare(what, what.database)
+        return ()
 
     async def _compare(self, what: Restore, database: str) -> None:
         what.progress.begin("comparing it with its snapshot")
