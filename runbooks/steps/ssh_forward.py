@@ -125,7 +125,8 @@ class _Caller(asyncssh.SSHForwarder):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._here = cast("asyncio.Transport", transport)
-        self._here.pause_reading()
+        # Not at once: the asyncio of Python 3.11.2 would begin to read right after this all the same.
+        asyncio.get_running_loop().call_soon(self._here.pause_reading)
         self._forwarding.begin(self)
 
     def proceed(self) -> None:

@@ -50,7 +50,7 @@ def faults(text: str, **environ: str) -> list[str]:
         ("tagets: {}", "f.yaml:1:1: unknown key `tagets` (did you mean `targets`?)"),
         (
             "targets:\n  db: {type: redis, url: 'redis://h', zzz: 1}",
-            "f.yaml:2:39: unknown key `zzz` (known here: environment, description, type, url)",
+            "f.yaml:2:39: unknown key `zzz` (known here: environment, description, type, url, via)",
         ),
         (
             "targets:\n  Db: {type: host}",
