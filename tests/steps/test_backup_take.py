@@ -170,6 +170,32 @@ async def test_a_wrong_password_and_a_wrong_database_are_told(world: World, post
     assert "hush" not in str(caught.value)
 
 
+#: Writes down what any other user of the machine could read of the program, and what only it is told.
+_NOTES = """#!/bin/sh
+echo "$*" >> {folder}/{name}.arguments
+echo "${{PGPASSWORD:-none}}" >> {folder}/{name}.told
+exec {real}/{name} "$@"
+"""
+
+
+async def test_no_argument_list_has_a_password(world: World, postgres_url: str, tmp_path: Path) -> None:
+    """pg_dump and pg_restore are told it in their environment, for a backup, its proof and a restore."""
+    for name in ("pg_dump", "pg_restore"):
+        program = tmp_path / name
+        program.write_text(_NOTES.format(folder=tmp_path, name=name, real=BINARIES))
+        program.chmod(0o755)
+    url = postgres_url.replace("//postgres:@", "//postgres:hush-hush@")
+    world.targets["db"] = database(url, bin=str(tmp_path))
+    await world.act("postgres.backup", "db", store="vault")
+    await world.act("postgres.verify_backup", "db")
+    restored = await world.act("postgres.restore", "db", key="restore")
+    await filled(postgres_url, f'DROP DATABASE "{restored.values["database"]}"')
+
+    for name, logins in (("pg_dump", 1), ("pg_restore", 2)):
+        assert "hush" not in (tmp_path / f"{name}.arguments").read_text()
+        assert (tmp_path / f"{name}.told").read_text().split().count("hush-hush") >= logins
+
+
 @pytest.mark.parametrize(
     "fields",
     [
